@@ -1,0 +1,200 @@
+//! The directory that a trace writes: evidence that accumulates, and what is made of it.
+//!
+//! It is found before the program runs, and made only afterwards, so that the program does not see
+//! it come. Its parent is held open meanwhile: whatever the program does to the path, profgen
+//! writes where it meant to.
+
+use crate::files::{open_directory, read_in, write_in};
+use anyhow::{Context, bail};
+use merger::Input;
+use model::{Policy, Trace, document::from_json, document::to_json};
+use nix::{
+    dir::Dir,
+    errno::Errno,
+    fcntl::{AtFlags, Flock, FlockArg, OFlag, openat},
+    sys::stat::{Mode, SFlag, fstatat, mkdirat},
+    unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat},
+};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::{Path, PathBuf},
+};
+
+/// The policy's file name.
+pub const POLICY: &str = "policy.json";
+/// The seccomp profile's.
+pub const SECCOMP: &str = "seccomp.json";
+const TRACES: &str = "traces";
+
+/// A place for a bundle.
+pub struct Place {
+    /// As given or chosen, for people.
+    pub path: PathBuf,
+    parent: OwnedFd,
+    name: OsString,
+}
+
+/// The default name: `ls.profgen` for /bin/ls.
+pub fn default_path(command: &OsStr) -> PathBuf {
+    let mut name = Path::new(command).file_name().unwrap_or(OsStr::new("program")).to_owned();
+    name.push(".profgen");
+    PathBuf::from(name)
+}
+
+impl Place {
+    /// Looks whether a bundle can be at `path`.
+    ///
+    /// # Errors
+    /// When its parent is no directory that can be written to, or when something else is there.
+    pub fn find(path: &Path) -> anyhow::Result<Place> {
+        let what = || format!("cannot use {} as the output directory", path.display());
+        let name = path.file_name().context("it has no name of its own").with_context(what)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = open_directory(parent.unwrap_or(Path::new("."))).with_context(what)?;
+        let place = Place { path: path.to_path_buf(), parent, name: name.to_owned() };
+        place.check().with_context(what)?;
+        Ok(place)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let target = match fstatat(&self.parent, Path::new(&self.name), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+                SFlag::S_IFDIR => Path::new(&self.name),
+                SFlag::S_IFLNK => bail!("it is a symbolic link"),
+                _ => bail!("it is no directory"),
+            },
+            Err(Errno::ENOENT) => Path::new("."),
+            Err(errno) => return Err(errno.into()),
+        };
+        let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
+        Ok(faccessat(&self.parent, target, wanted, AtFlags::AT_EACCESS)?)
+    }
+
+    /// Makes or opens the bundle, for one writer at a time.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something else has taken its place.
+    pub fn open(&self) -> anyhow::Result<Bundle> {
+        let directory = make(&self.parent, Path::new(&self.name))
+            .with_context(|| format!("cannot make {}", self.path.display()))?;
+        let lock = File::from(directory.try_clone()?);
+        let lock = Flock::lock(lock, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| errno)
+            .with_context(|| format!("cannot lock {}", self.path.display()))?;
+        Ok(Bundle { path: self.path.clone(), directory, _lock: lock })
+    }
+
+    /// Removes what `open` made, where nothing is in it.
+    pub fn remove_if_empty(&self) {
+        if let Ok(directory) = open_no_follow(&self.parent, Path::new(&self.name)) {
+            let _ = unlinkat(&directory, TRACES, UnlinkatFlags::RemoveDir);
+        }
+        let _ = unlinkat(&self.parent, Path::new(&self.name), UnlinkatFlags::RemoveDir);
+    }
+}
+
+/// A bundle that is open for writing.
+pub struct Bundle {
+    path: PathBuf,
+    directory: OwnedFd,
+    _lock: Flock<File>,
+}
+
+impl Bundle {
+    /// Adds a trace to the evidence.
+    ///
+    /// # Errors
+    /// With the file and the reason.
+    pub fn add_trace(&self, trace: &Trace) -> anyhow::Result<()> {
+        let name = format!("{}-{}.json", trace.started.replace([':', '-'], ""), trace.id);
+        let traces = make(&self.directory, Path::new(TRACES))
+            .with_context(|| format!("cannot make {}", self.path.join(TRACES).display()))?;
+        write_in(&traces, Path::new(&name), &to_json(trace)?)
+            .with_context(|| format!("cannot write {}", self.path.join(TRACES).join(&name).display()))
+    }
+
+    /// Writes one of the files that are made from the evidence.
+    ///
+    /// # Errors
+    /// With the file and the reason.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        write_in(&self.directory, Path::new(name), bytes)
+            .with_context(|| format!("cannot write {}", self.path.join(name).display()))
+    }
+
+    /// Writes the policy.
+    ///
+    /// # Errors
+    /// With the file and the reason.
+    pub fn write_policy(&self, policy: &Policy) -> anyhow::Result<()> {
+        self.write(POLICY, &to_json(policy)?)
+    }
+
+    /// All traces of the bundle, by file name.
+    ///
+    /// # Errors
+    /// With the first file that cannot be read, and why.
+    pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
+        let mut traces = Vec::new();
+        for (name, bytes) in trace_files(&self.directory, &self.path)? {
+            let named = || format!("cannot use {}", self.path.join(TRACES).join(&name).display());
+            traces.push(from_json::<Trace>(&bytes).with_context(named)?);
+        }
+        Ok(traces)
+    }
+}
+
+/// The evidence in a bundle that is only read.
+///
+/// # Errors
+/// With the first file that cannot be read, and why.
+pub fn evidence(path: &Path) -> anyhow::Result<Vec<Input>> {
+    let what = || format!("cannot read {}", path.display());
+    let directory = open_directory(path).with_context(what)?;
+    let mut inputs = Vec::new();
+    for (name, bytes) in trace_files(&directory, path)? {
+        let named = || format!("cannot use {}", path.join(TRACES).join(&name).display());
+        inputs.push(crate::files::evidence(&bytes).with_context(named)?);
+    }
+    if inputs.is_empty() {
+        bail!("{} has no traces", path.display());
+    }
+    Ok(inputs)
+}
+
+fn trace_files(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<(OsString, Vec<u8>)>> {
+    let what = || format!("cannot read {}", path.join(TRACES).display());
+    let directory = match open_no_follow(bundle, Path::new(TRACES)) {
+        Err(Errno::ENOENT) => return Ok(Vec::new()),
+        other => other.with_context(what)?,
+    };
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(directory.try_clone()?).with_context(what)?.iter() {
+        let name = entry.with_context(what)?.file_name().to_bytes().to_vec();
+        if !name.starts_with(b".") && name.ends_with(b".json") {
+            names.push(OsStr::from_bytes(&name).to_owned());
+        }
+    }
+    names.sort();
+    let mut files = Vec::new();
+    for name in names {
+        let bytes = read_in(&directory, Path::new(&name))
+            .with_context(|| format!("cannot read {}", path.join(TRACES).join(&name).display()))?;
+        files.push((name, bytes));
+    }
+    Ok(files)
+}
+
+fn make(parent: &OwnedFd, name: &Path) -> nix::Result<OwnedFd> {
+    match mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) | Err(Errno::EEXIST) => open_no_follow(parent, name),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn open_no_follow(parent: &OwnedFd, name: &Path) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(parent, name, flags, Mode::empty())
+}

@@ -1,0 +1,68 @@
+//! `profgen run`: a command under its policy.
+
+use crate::{
+    arguments::RunArguments,
+    exit::{Failure, Status, say},
+    files,
+    inherited::{command_alone, command_with_signals},
+};
+use anyhow::Context;
+use confine::{ConfineError, Violation};
+use model::Policy;
+use supervisor::command::CommandError;
+
+pub fn run(arguments: &RunArguments) -> Result<Status, Failure> {
+    let policy = files::policy(&arguments.policy)?;
+    if arguments.audit { audit(arguments, &policy) } else { enforce(arguments, &policy) }
+}
+
+fn enforce(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure> {
+    let command = command_alone(&arguments.command)
+        .context("cannot prepare the command")?
+        .map_err(|error| Failure::with(error.status(), error.into()))?;
+    match confine::enforce(policy, &command) {
+        Ok(never) => match never {},
+        Err(error) => Err(failure(arguments, error)),
+    }
+}
+
+fn audit(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure> {
+    let (command, signals) =
+        command_with_signals(&arguments.command).context("cannot prepare the command")?;
+    let command = command.map_err(|error| Failure::with(error.status(), error.into()))?;
+    let audit = confine::audit(policy, &command, &signals)
+        .map_err(|error| failure(arguments, error))?;
+    signals.finish();
+    for violation in &audit.violations {
+        say(&describe(violation));
+    }
+    match (audit.violations.is_empty(), audit.ended) {
+        (false, _) => Ok(Status::Code(1)),
+        (true, Some(ended)) => Ok(Status::Like(ended)),
+        (true, None) => Ok(Status::Code(0)),
+    }
+}
+
+fn failure(arguments: &RunArguments, error: ConfineError) -> Failure {
+    match error {
+        ConfineError::NotExecuted(errno) => {
+            let name = arguments.command.first().cloned().unwrap_or_default();
+            let error = CommandError { name, errno };
+            Failure::with(error.status(), error.into())
+        }
+        other => Failure::usual(other.into()),
+    }
+}
+
+/// `would deny /bin/x: socket(0x2, 0x1, 0x0) 3 times, first at /lib/libc.so.6+0x1234`.
+fn describe(violation: &Violation) -> String {
+    let Violation { program, sysno, count, args, site } = violation;
+    let count_of_args = sysno.call().map_or(6, |call| call.params.len());
+    let shown: Vec<String> =
+        args.iter().take(count_of_args).map(|argument| format!("{argument:#x}")).collect();
+    let times = if *count == 1 { String::new() } else { format!(" {count} times, first") };
+    let place = site.as_ref().map_or_else(String::new, |site| {
+        format!(" at {}+{:#x}", site.module, site.offset)
+    });
+    format!("would deny {program}: {sysno:#}({}){times}{place}", shown.join(", "))
+}

@@ -1,0 +1,141 @@
+//! `profgen trace`: run, record, merge, emit.
+
+use crate::{
+    arguments::{EngineArgument, TraceArguments},
+    bundle::{self, Bundle, Place},
+    emit::render,
+    exit::{Failure, Status, say},
+    inherited::command_with_signals,
+    progress::Progress,
+    summary,
+};
+use anyhow::{Context, anyhow};
+use merger::{Input, merge};
+use model::{Trace, document::to_json, trace::EngineName, trace::Ended};
+use std::{ffi::OsString, path::PathBuf};
+use supervisor::{Command, command::CommandError, signals::Signals};
+use tracer::{EngineChoice, Options, Subject, TraceError};
+
+pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
+    let (command, signals) = command_with_signals(&command_line(arguments))
+        .context("cannot prepare the command")?;
+    let place = Place::find(&output(arguments))?;
+    let command = match arguments.pid {
+        Some(_) => None,
+        None => Some(command.map_err(|error| Failure::with(error.status(), error.into()))?),
+    };
+    let mut trace = record(arguments, command.as_ref(), signals.clone())?;
+    signals.finish();
+    if !arguments.no_static {
+        static_analyzer::name_sites(&mut trace);
+    }
+    let written = keep(&place, &trace)?;
+    if !arguments.quiet {
+        summary::print(&place.path, &trace, &written, arguments);
+    }
+    let gaps = trace.completeness.gaps();
+    if arguments.strict && !gaps.is_empty() {
+        return Err(anyhow!("the record is incomplete: {}", gaps.join("; ")).into());
+    }
+    // An attached process has not been profgen's child: its end is not profgen's.
+    let ended = trace.completeness.ended.filter(|_| arguments.pid.is_none());
+    Ok(Status::Like(ended.unwrap_or(Ended::Exit(0))))
+}
+
+fn command_line(arguments: &TraceArguments) -> Vec<OsString> {
+    arguments.command.clone()
+}
+
+fn output(arguments: &TraceArguments) -> PathBuf {
+    match (&arguments.output, arguments.pid, arguments.command.first()) {
+        (Some(path), _, _) => path.clone(),
+        (None, Some(pid), _) => {
+            let executable = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            bundle::default_path(executable.as_os_str())
+        }
+        (None, None, command) => bundle::default_path(command.map_or("".as_ref(), |name| name)),
+    }
+}
+
+fn record(
+    arguments: &TraceArguments,
+    command: Option<&Command>,
+    signals: Signals,
+) -> Result<Trace, Failure> {
+    let progress = Progress::new(arguments.quiet);
+    let options = Options {
+        engine: match arguments.engine {
+            EngineArgument::Auto => EngineChoice::Auto,
+            EngineArgument::Ptrace => EngineChoice::Only(EngineName::Ptrace),
+            EngineArgument::Notify => EngineChoice::Only(EngineName::Notify),
+        },
+        signals,
+        progress: Box::new(move |recorder| progress.show(recorder)),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let subject = match (command, arguments.pid) {
+        (Some(command), _) => Subject::Command { command, argv: &arguments.command },
+        (None, pid) => Subject::Process(pid.unwrap_or_default()),
+    };
+    tracer::trace(&subject, &options).map_err(|error| match error {
+        TraceError::NotExecuted(errno) => {
+            let name = arguments.command.first().cloned().unwrap_or_default();
+            let error = CommandError { name, errno };
+            Failure::with(error.status(), error.into())
+        }
+        other => Failure::usual(other.into()),
+    })
+}
+
+/// What a bundle holds after a run.
+pub struct Written {
+    /// The policy made of all runs.
+    pub policy: model::Policy,
+    /// What the profile cannot say.
+    pub notes: Vec<String>,
+}
+
+/// Writes the trace into the bundle, and what follows from it. When there is no room for that, the
+/// trace is saved elsewhere: a run may be hard to repeat.
+fn keep(place: &Place, trace: &Trace) -> Result<Written, Failure> {
+    let bundle = place.open().and_then(|bundle| bundle.add_trace(trace).map(|()| bundle));
+    let bundle = match bundle {
+        Ok(bundle) => bundle,
+        Err(error) => {
+            place.remove_if_empty();
+            return Err(match rescue(trace) {
+                Some(path) => {
+                    let path = path.display();
+                    error.context(format!("the trace was saved as {path} instead"))
+                }
+                None => error,
+            }
+            .into());
+        }
+    };
+    Ok(derive(&bundle)?)
+}
+
+fn derive(bundle: &Bundle) -> anyhow::Result<Written> {
+    let policy = merge(bundle.traces()?.into_iter().map(Input::Trace));
+    bundle.write_policy(&policy)?;
+    let rendered = render("docker", &policy, None)?;
+    bundle.write(bundle::SECCOMP, rendered.text.as_bytes())?;
+    Ok(Written { policy, notes: rendered.notes })
+}
+
+/// A new file of a name that nobody can have prepared, in the directory for temporary files.
+fn rescue(trace: &Trace) -> Option<PathBuf> {
+    let path = std::env::temp_dir().join(format!("profgen-{}.json", trace.id));
+    let json = to_json(trace).ok()?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).open(&path).ok()?;
+    match std::io::Write::write_all(&mut file, &json) {
+        Ok(()) => Some(path),
+        Err(error) => {
+            say(&format!("cannot save the trace as {}: {error}", path.display()));
+            let _ = std::fs::remove_file(&path);
+            None
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Runs a program under a policy: [`enforce`] denies what the policy does not allow, [`audit`] lets
+//! it pass and reports it.
+
+mod audit;
+mod enforce;
+
+pub use audit::{Audit, Violation, audit};
+pub use enforce::enforce;
+
+use nix::errno::Errno;
+use supervisor::{LaunchError, command::describe};
+
+/// Why a program could not be run under its policy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfineError {
+    /// The policy makes no filter.
+    #[error("cannot compile the policy: {0}")]
+    Compile(#[from] filter::CompileError),
+    /// The child could not be made.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The kernel refuses the filter.
+    #[error("cannot confine: the kernel refuses {}: {}", .0, describe(*.1))]
+    Refused(&'static str, Errno),
+    /// The kernel would not execute the command.
+    #[error("{}", describe(*.0))]
+    NotExecuted(Errno),
+    /// A call of profgen's own failed.
+    #[error("cannot confine: {}", describe(*.0))]
+    Call(#[from] Errno),
+}

@@ -1,0 +1,57 @@
+//! JSON forms shared by the documents: maps keyed by system call, and numbers in hexadecimal.
+
+/// A map keyed by [`Sysno`](crate::Sysno), written as `{"x86_64": {"close": .., "openat": ..}}`,
+/// each level sorted by name.
+pub mod by_sysno {
+    use crate::{Arch, Sysno};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+    use std::{borrow::Cow, collections::BTreeMap};
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<V: Serialize, S: Serializer>(
+        map: &BTreeMap<Sysno, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut nested: BTreeMap<Arch, BTreeMap<Cow<'static, str>, &V>> = BTreeMap::new();
+        for (sysno, value) in map {
+            nested.entry(sysno.arch()).or_default().insert(sysno.label(), value);
+        }
+        nested.serialize(serializer)
+    }
+
+    /// For `#[serde(with)]`: an unknown call name or one that the architecture lacks is an error.
+    pub fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Sysno, V>, D::Error> {
+        let nested = BTreeMap::<Arch, BTreeMap<String, V>>::deserialize(deserializer)?;
+        let mut map = BTreeMap::new();
+        for (arch, calls) in nested {
+            for (name, value) in calls {
+                let sysno = Sysno::from_name(arch, &name).ok_or_else(|| {
+                    D::Error::custom(format!("{arch} has no system call {name:?}"))
+                })?;
+                map.insert(sysno, value);
+            }
+        }
+        Ok(map)
+    }
+}
+
+/// An unsigned number written as `"0x1f"`: offsets and masks, exact in every JSON reader.
+pub mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use std::borrow::Cow;
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{value:#x}"))
+    }
+
+    /// For `#[serde(with)]`: only the hexadecimal form is taken.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.strip_prefix("0x")
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a number like \"0x1f\"")))
+    }
+}

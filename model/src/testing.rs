@@ -1,0 +1,305 @@
+//! Arbitrary documents for property tests: every variant of every enum comes up, texts hold bytes
+//! that are not UTF-8, and few enough names that two documents speak of the same things.
+
+use crate::{
+    Access, Arch, ArgCmp, Arguments, Call, CmpOp, Policy, Rule, Sysno, Text, Trace,
+    policy::{Entry, Evidence, Observed, Origins, ProgramIdentity},
+    trace::{
+        Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
+        Engine, EngineName, FileKind, FileRecord, Host, Module, Outcomes, Privileged, Process,
+        Program, Site, Untraced,
+    },
+};
+use proptest::{
+    collection::{btree_map, btree_set, vec},
+    option,
+    prelude::*,
+    sample::{Index, select},
+};
+use std::collections::BTreeMap;
+
+/// Any trace.
+pub fn trace() -> impl Strategy<Value = Trace> {
+    let head = (run_id(), "2026-1[0-2]-[0-2][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z", "0\\.[0-9]\\.0");
+    let rest = (
+        engine(),
+        (vec(text(), 1..4), text()),
+        completeness(),
+        vec(program(), 0..4),
+        vec(process(), 0..3),
+    );
+    (head, host(), rest).prop_map(
+        |((id, started, recorder), host, (engine, command, completeness, programs, processes))| Trace {
+            schema: Default::default(),
+            id,
+            started,
+            recorder,
+            host,
+            engine,
+            command: Command { argv: command.0, directory: command.1 },
+            completeness,
+            programs,
+            processes,
+        },
+    )
+}
+
+/// Any policy: also what no merge would give.
+pub fn policy() -> impl Strategy<Value = Policy> {
+    (
+        btree_map(run_id(), evidence(), 0..3),
+        btree_map(path(), identity(), 0..4),
+        btree_map(sysno(), entry(), 0..12),
+    )
+        .prop_map(|(evidence, programs, calls)| Policy {
+            schema: Default::default(),
+            evidence,
+            programs,
+            calls,
+        })
+}
+
+/// Any system call, now and then one without a name.
+pub fn sysno() -> impl Strategy<Value = Sysno> {
+    let arches = vec![Arch::X86_64, Arch::X86_64, Arch::I386, Arch::Aarch64];
+    (select(arches), any::<Index>(), 0..20u8).prop_map(|(arch, index, nameless)| {
+        let known: Vec<u32> = Call::all().iter().filter_map(|call| call.number(arch)).collect();
+        match nameless {
+            0 => Sysno::new(arch, 100_000 + index.index(7) as u32),
+            _ => Sysno::new(arch, known[index.index(known.len())]),
+        }
+    })
+}
+
+/// Any argument rule.
+pub fn rule() -> impl Strategy<Value = Rule> {
+    btree_map(0..6u8, (any::<u8>(), small(), small()), 1..3).prop_map(|comparisons| {
+        let comparisons = comparisons.into_iter().map(|(index, (op, value, mask))| {
+            let op = match op % 7 {
+                0 => CmpOp::Eq,
+                1 => CmpOp::Ne,
+                2 => CmpOp::Lt,
+                3 => CmpOp::Le,
+                4 => CmpOp::Ge,
+                5 => CmpOp::Gt,
+                _ => return ArgCmp::masked(index, mask, value & mask).expect("valid by making"),
+            };
+            ArgCmp::new(index, op, value).expect("valid by making")
+        });
+        Rule::new(comparisons.collect()).expect("each index once")
+    })
+}
+
+/// Bytes such as the kernel has them.
+pub fn text() -> impl Strategy<Value = Text> {
+    prop_oneof![
+        4 => path(),
+        1 => vec(any::<u8>(), 0..9).prop_map(Text::from),
+        1 => select(vec!["", "\\", "a\\x41", "\n\u{1b}[31m", "\u{e9}\u{1f600}"]).prop_map(Text::from),
+    ]
+}
+
+fn path() -> impl Strategy<Value = Text> {
+    select(vec!["/bin/a", "/bin/b", "/lib/c.so.6", "/lib/d\\.so", "[before exec]"]).prop_map(Text::from)
+}
+
+fn run_id() -> impl Strategy<Value = String> {
+    "000000000000000[0-9a-f]"
+}
+
+fn small() -> impl Strategy<Value = u64> {
+    prop_oneof![0..9u64, Just(u64::from(u32::MAX)), any::<u64>()]
+}
+
+fn sentence() -> impl Strategy<Value = String> {
+    select(vec!["a gap", "another gap", "because"]).prop_map(str::to_owned)
+}
+
+fn host() -> impl Strategy<Value = Host> {
+    ("[3-7]\\.[0-9]{1,2}\\.0", select(Arch::ALL.to_vec())).prop_map(|(kernel, arch)| Host { kernel, arch })
+}
+
+fn engine() -> impl Strategy<Value = Engine> {
+    let name = select(vec![EngineName::Ptrace, EngineName::Notify]);
+    (name, sentence(), any::<bool>(), any::<bool>()).prop_map(
+        |(name, reason, no_new_privs, results)| Engine { name, reason, no_new_privs, results },
+    )
+}
+
+fn completeness() -> impl Strategy<Value = Completeness> {
+    let named = || (text(), sentence());
+    (
+        (option::of(ended()), option::of(signal()), 0..3u64, 0..3u64),
+        vec(named(), 0..2),
+        vec((sentence(), small()), 0..2),
+        vec(named(), 0..2),
+        btree_set(sentence(), 0..3),
+    )
+        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, notes)| Completeness {
+            ended,
+            interrupted,
+            lost,
+            unread,
+            untraced: untraced
+                .into_iter()
+                .map(|(program, reason)| Untraced { program, reason })
+                .collect(),
+            cut: cut.into_iter().map(|(what, bound)| Cut { what, bound }).collect(),
+            privileges: privileges
+                .into_iter()
+                .map(|(program, kind)| Privileged { program, kind })
+                .collect(),
+            notes,
+        })
+}
+
+fn signal() -> impl Strategy<Value = String> {
+    select(vec!["SIGINT", "SIGSEGV", "SIGRTMIN+3"]).prop_map(str::to_owned)
+}
+
+fn ended() -> impl Strategy<Value = Ended> {
+    prop_oneof![(0..256).prop_map(Ended::Exit), signal().prop_map(Ended::Signal)]
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    (
+        (path(), small(), any::<bool>()),
+        btree_map(sysno(), call_record(), 0..8),
+        vec(file(), 0..3),
+        vec(endpoint(), 0..3),
+        vec(module(), 0..3),
+    )
+        .prop_map(|((path, executions, write_and_execute), calls, files, endpoints, modules)| Program {
+            path,
+            executions,
+            write_and_execute,
+            calls,
+            files,
+            endpoints,
+            modules,
+        })
+}
+
+fn errors() -> impl Strategy<Value = BTreeMap<String, u64>> {
+    btree_map(select(vec!["ENOENT", "EACCES", "E2BIG"]).prop_map(str::to_owned), small(), 0..3)
+}
+
+fn call_record() -> impl Strategy<Value = CallRecord> {
+    (small(), errors(), option::of(site()), option::of(arguments())).prop_map(
+        |(count, errors, site, arguments)| CallRecord { count, errors, site, arguments },
+    )
+}
+
+fn site() -> impl Strategy<Value = Site> {
+    let symbol = option::of(select(vec!["read+0x4", "__read+0x4"]).prop_map(str::to_owned));
+    (path(), 0..3u64, symbol).prop_map(|(module, offset, symbol)| Site { module, offset, symbol })
+}
+
+fn arguments() -> impl Strategy<Value = Arguments> {
+    (btree_set(vec(small(), 2), 0..4), any::<bool>()).prop_map(|(values, many)| Arguments {
+        names: vec!["family".to_owned(), "type".to_owned()],
+        values,
+        many,
+    })
+}
+
+fn file() -> impl Strategy<Value = FileRecord> {
+    let kinds = vec![
+        FileKind::File,
+        FileKind::Directory,
+        FileKind::Symlink,
+        FileKind::CharDevice,
+        FileKind::BlockDevice,
+        FileKind::Fifo,
+        FileKind::Socket,
+        FileKind::Anonymous,
+        FileKind::Absent,
+    ];
+    (
+        text(),
+        option::of(text()),
+        btree_set(select(kinds), 0..3),
+        btree_map(select(Access::ALL.to_vec()), outcomes(), 0..4),
+    )
+        .prop_map(|(path, resolved, found, accesses)| FileRecord { path, resolved, found, accesses })
+}
+
+fn outcomes() -> impl Strategy<Value = Outcomes> {
+    (0..3u64, 0..3u64, errors()).prop_map(|(ok, unknown, failed)| Outcomes { ok, unknown, failed })
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let operation = select(vec![
+        EndpointOperation::Bind,
+        EndpointOperation::Listen,
+        EndpointOperation::Connect,
+        EndpointOperation::Send,
+    ]);
+    let socket = option::of(select(vec!["stream", "datagram"]).prop_map(str::to_owned));
+    (operation, address(), socket, outcomes()).prop_map(|(operation, address, socket, outcomes)| {
+        Endpoint { operation, address, socket, outcomes }
+    })
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    let host = select(vec!["127.0.0.1", "::1"]).prop_map(str::to_owned);
+    prop_oneof![
+        (host, any::<u16>()).prop_map(|(host, port)| Address::Inet { host, port }),
+        (text(), option::of(text())).prop_map(|(path, resolved)| Address::Unix { path, resolved }),
+        text().prop_map(|name| Address::Abstract { name }),
+        any::<u32>().prop_map(|groups| Address::Netlink { groups }),
+        any::<u16>().prop_map(|family| Address::Other { family }),
+    ]
+}
+
+fn module() -> impl Strategy<Value = Module> {
+    (path(), option::of("[0-9a-f]{8}"), option::of("[0-9a-f]{64}"))
+        .prop_map(|(path, build_id, sha256)| Module { path, build_id, sha256 })
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    (
+        (any::<u32>(), option::of(any::<u32>()), vec(any::<u32>(), 0..3), small()),
+        btree_map(sysno(), small(), 0..4),
+        option::of(ended()),
+    )
+        .prop_map(|((id, parent, programs, threads), calls, ended)| Process {
+            id,
+            parent,
+            programs,
+            threads,
+            calls,
+            ended,
+        })
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    (vec(text(), 0..3), btree_set(sentence(), 0..2))
+        .prop_map(|(command, gaps)| Evidence { kind: "trace".to_owned(), command, gaps })
+}
+
+fn identity() -> impl Strategy<Value = ProgramIdentity> {
+    let version = prop_oneof!["[0-9a-f]{8}", "sha256:[0-9a-f]{64}"];
+    btree_set(version, 0..3).prop_map(|versions| ProgramIdentity { versions })
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let rules = prop_oneof![2 => Just(Default::default()), 1 => btree_set(rule(), 1..3)];
+    (origins(), rules).prop_map(|(origins, rules)| Entry { origins, rules })
+}
+
+fn origins() -> impl Strategy<Value = Origins> {
+    let observed = (btree_set(run_id(), 1..3), btree_map(path(), option::of(site()), 1..3))
+        .prop_map(|(runs, programs)| Observed { runs, programs });
+    let variant = btree_set(sysno().prop_map(|sysno| sysno.label().into_owned()), 0..3);
+    let runtime = btree_set(select(vec!["runc", "crun 1.8+"]).prop_map(str::to_owned), 0..2);
+    (option::weighted(0.7, observed), variant, option::weighted(0.2, sentence()), runtime)
+        .prop_map(|(observed, variant, implied, runtime)| Origins { observed, variant, implied, runtime })
+        .prop_map(|origins| {
+            // At least one reason.
+            if origins == Origins::default() {
+                return Origins { implied: Some("because".to_owned()), ..origins };
+            }
+            origins
+        })
+}

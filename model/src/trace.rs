@@ -1,0 +1,403 @@
+//! What one run was observed to do.
+
+use crate::{
+    Access, Arch, Arguments, Document, Sysno, Text,
+    document::Schema,
+    serial::{by_sysno, hex},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The record of one run of one command, with everything that it started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trace {
+    /// `profgen/trace/v1`.
+    pub schema: Schema<Trace>,
+    /// Names this run among all runs: 16 hexadecimal digits.
+    pub id: String,
+    /// When the run began, in UTC, `2026-11-22T05:01:50Z`.
+    pub started: String,
+    /// The version of profgen that recorded it.
+    pub recorder: String,
+    /// Where it ran.
+    pub host: Host,
+    /// How it was recorded, and why so.
+    pub engine: Engine,
+    /// What was run.
+    pub command: Command,
+    /// What the record may have missed.
+    pub completeness: Completeness,
+    /// What was done, by executable, sorted by path.
+    pub programs: Vec<Program>,
+    /// The processes, in the order in which they were first seen.
+    pub processes: Vec<Process>,
+}
+
+impl Document for Trace {
+    const KIND: &'static str = "trace";
+    const VERSION: u32 = 1;
+    const LINE_DEPTH: usize = 5;
+}
+
+impl Trace {
+    /// Every system call that any program of the run made.
+    pub fn calls(&self) -> BTreeSet<Sysno> {
+        self.programs.iter().flat_map(|program| program.calls.keys().copied()).collect()
+    }
+}
+
+/// The machine of a run, as far as the set of calls depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// The kernel's release, as uname(2) gives it.
+    pub kernel: String,
+    /// The native architecture.
+    pub arch: Arch,
+}
+
+/// The recorder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Which one.
+    pub name: EngineName,
+    /// Why this one was taken.
+    pub reason: String,
+    /// Whether no_new_privs was set for the command: set-user-id and file capabilities had no effect.
+    pub no_new_privs: bool,
+    /// Whether the results of calls were seen.
+    pub results: bool,
+}
+
+/// The two ways to observe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineName {
+    /// ptrace(2), with a seccomp filter that stops each call once.
+    Ptrace,
+    /// seccomp user notification, see seccomp_unotify(2).
+    Notify,
+}
+
+impl EngineName {
+    /// As on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EngineName::Ptrace => "ptrace",
+            EngineName::Notify => "notify",
+        }
+    }
+}
+
+/// The command of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The arguments as given; past [`Command::ARGV_BOUND`] bytes the rest is left out.
+    pub argv: Vec<Text>,
+    /// The working directory.
+    pub directory: Text,
+}
+
+impl Command {
+    /// How many bytes of arguments a trace keeps.
+    pub const ARGV_BOUND: usize = 16 << 10;
+}
+
+/// How complete the record is. Nothing is lost silently: it is counted here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Completeness {
+    /// How the command ended; absent when the recording ended first.
+    pub ended: Option<Ended>,
+    /// The signal that made profgen stop, when one did.
+    pub interrupted: Option<String>,
+    /// Calls that were seen, but whose event was gone before it could be read.
+    pub lost: u64,
+    /// Calls whose path, address or structure could not be read from the process.
+    pub unread: u64,
+    /// Processes that were seen, but not traced.
+    pub untraced: Vec<Untraced>,
+    /// Records that were cut at a bound.
+    pub cut: Vec<Cut>,
+    /// Programs that would have gained privileges when executed, and did not because of the trace.
+    pub privileges: Vec<Privileged>,
+    /// Anything else that the reader of this record must know.
+    pub notes: BTreeSet<String>,
+}
+
+impl Completeness {
+    /// One sentence for each way in which the record may be incomplete; none when it is complete.
+    pub fn gaps(&self) -> Vec<String> {
+        let mut gaps = Vec::new();
+        if let Some(signal) = &self.interrupted {
+            gaps.push(format!("profgen was interrupted by {signal}"));
+        }
+        if self.lost > 0 {
+            gaps.push(format!("{} calls vanished before they could be read", self.lost));
+        }
+        if self.unread > 0 {
+            gaps.push(format!("the arguments of {} calls could not be read", self.unread));
+        }
+        for untraced in &self.untraced {
+            gaps.push(format!("{} was not traced: {}", untraced.program, untraced.reason));
+        }
+        for cut in &self.cut {
+            gaps.push(format!("{} were cut at {}", cut.what, cut.bound));
+        }
+        for program in &self.privileges {
+            gaps.push(format!("{} ran without its {}", program.program, program.kind));
+        }
+        gaps.extend(self.notes.iter().cloned());
+        gaps
+    }
+}
+
+/// A process that was seen and not traced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Untraced {
+    /// Its executable, or what is known of it.
+    pub program: Text,
+    /// Why.
+    pub reason: String,
+}
+
+/// A list that was not kept whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// What was cut, in the plural: "files of /usr/bin/find".
+    pub what: String,
+    /// How many were kept.
+    pub bound: u64,
+}
+
+/// A program whose file grants privileges.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privileged {
+    /// The executable.
+    pub program: Text,
+    /// "set-user-id bit", "set-group-id bit" or "file capabilities".
+    pub kind: String,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// It exited with this status.
+    Exit(i32),
+    /// A signal ended it: its name, "SIGSEGV".
+    Signal(String),
+}
+
+/// Everything that one executable did, in all processes that ran it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// The executable as the kernel names it, or `[before exec]`.
+    pub path: Text,
+    /// How many times it was executed.
+    pub executions: u64,
+    /// Whether a mapping was ever asked to be writable and executable at once.
+    pub write_and_execute: bool,
+    /// The system calls.
+    #[serde(with = "by_sysno")]
+    pub calls: BTreeMap<Sysno, CallRecord>,
+    /// The files that it named, sorted by path.
+    pub files: Vec<FileRecord>,
+    /// The network and local endpoints that it used, sorted.
+    pub endpoints: Vec<Endpoint>,
+    /// The executable, its interpreter and the libraries that were mapped executable.
+    pub modules: Vec<Module>,
+}
+
+/// One system call of one program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRecord {
+    /// How often.
+    pub count: u64,
+    /// Error names and how often, where results were seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
+    /// The instruction that made it first.
+    pub site: Option<Site>,
+    /// The arguments that decide what it may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Arguments>,
+}
+
+/// The place of a system-call instruction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The file, or a name in brackets for memory without a file: `[vdso]`, `[anonymous]`.
+    pub module: Text,
+    /// Offset of the instruction in the file; in the mapping when there is no file.
+    #[serde(with = "hex")]
+    pub offset: u64,
+    /// The function and the distance from its start, `openat64+0x3b`, when it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+}
+
+/// One file name that a program used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRecord {
+    /// The absolute path as named. A last component `*` stands for siblings past a bound.
+    pub path: Text,
+    /// Where symbolic links led, when that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Text>,
+    /// What was there at the time of the calls.
+    pub found: BTreeSet<FileKind>,
+    /// What was done, and how it went.
+    pub accesses: BTreeMap<Access, Outcomes>,
+}
+
+/// What a path led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, which the call did not follow.
+    Symlink,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// Memory, an event counter or the like, reached through a descriptor.
+    Anonymous,
+    /// Nothing.
+    Absent,
+}
+
+/// How calls went.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcomes {
+    /// Successes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ok: u64,
+    /// Calls whose result the engine does not see.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+    /// Failures by error name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, u64>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// An address that a program bound, connected or sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// What was done.
+    pub operation: EndpointOperation,
+    /// The address.
+    pub address: Address,
+    /// The socket's type, "stream", "datagram", when it could be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+    /// How it went.
+    pub outcomes: Outcomes,
+}
+
+/// What was done with an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointOperation {
+    /// bind(2).
+    Bind,
+    /// listen(2), with the address that the socket was bound to.
+    Listen,
+    /// connect(2).
+    Connect,
+    /// sendto, sendmsg or sendmmsg with an address.
+    Send,
+}
+
+/// A socket address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Address {
+    /// IPv4 and IPv6: the address in its text form, and the port.
+    Inet {
+        /// `127.0.0.1` or `::1`.
+        host: String,
+        /// The port; 0 lets the kernel choose.
+        port: u16,
+    },
+    /// A unix socket with a path.
+    Unix {
+        /// The absolute path as named.
+        path: Text,
+        /// Where symbolic links led, when that differs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolved: Option<Text>,
+    },
+    /// A unix socket in the abstract name space: its name without the leading NUL.
+    Abstract {
+        /// The name; empty where the kernel chooses one.
+        name: Text,
+    },
+    /// A netlink socket.
+    Netlink {
+        /// Multicast groups.
+        groups: u32,
+    },
+    /// Any other family, by its number; AF_UNSPEC (0) dissolves a connection.
+    Other {
+        /// The number of the family.
+        family: u16,
+    },
+}
+
+/// A file that was mapped executable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    /// The path as the kernel names it.
+    pub path: Text,
+    /// The linker's build id, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<String>,
+    /// SHA-256 of the file, where there is no build id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Its place in the list of processes, from 0.
+    pub id: u32,
+    /// The process that made it; absent for the first, and where that one is not known.
+    pub parent: Option<u32>,
+    /// What it executed, in order: indices into [`Trace::programs`].
+    pub programs: Vec<u32>,
+    /// How many threads it had in all.
+    pub threads: u64,
+    /// How often it made each call.
+    #[serde(with = "by_sysno")]
+    pub calls: BTreeMap<Sysno, u64>,
+    /// How it ended, where that was seen.
+    pub ended: Option<Ended>,
+}

@@ -1,0 +1,84 @@
+//! Renders a policy in the formats that other programs enforce, one file per format.
+//!
+//! A format is found by its name, [`format`], and turns a policy into text and notes:
+//! [`Format::render`]. The notes say what the text allows beyond the policy, and what of the policy
+//! it cannot say.
+//!
+//! * `oci`, `docker`: the formats
+//! * `seccomp`: what the dialects of the OCI seccomp profile have in common
+//! * `needs`: what such a profile has to allow: the policy and the container runtime's own calls
+//! * [`runtime`]: the table of those
+
+mod docker;
+mod needs;
+mod oci;
+pub mod runtime;
+mod seccomp;
+
+use model::Policy;
+use runtime::Target;
+use std::collections::BTreeSet;
+
+/// A form in which another program takes a policy.
+pub trait Format: Sync {
+    /// The name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What it is and who takes it, in one line.
+    fn description(&self) -> &'static str;
+
+    /// The options with which it serves most users.
+    fn options(&self) -> Options;
+
+    /// Writes `policy` in this form.
+    ///
+    /// # Errors
+    /// When the form cannot hold the policy at all. What it holds only in part is a note.
+    fn render(&self, policy: &Policy, options: &Options) -> Result<Rendered, Error>;
+}
+
+/// What a rendering depends on besides the policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The container runtimes that must be able to start the program; none for a profile that is
+    /// loaded by the program itself, or right before it is executed.
+    pub runtimes: BTreeSet<Target>,
+}
+
+/// A policy in some form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The file.
+    pub text: String,
+    /// What the file allows beyond the policy or cannot say, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Why a policy could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing could run under such a profile.
+    #[error("render {format}: the policy allows no system call that has a name")]
+    Empty {
+        /// The format.
+        format: &'static str,
+    },
+    /// The text could not be built.
+    #[error("render {format}: {source}")]
+    Json {
+        /// The format.
+        format: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// All formats, by name.
+pub fn formats() -> &'static [&'static dyn Format] {
+    &[&docker::Docker, &oci::Oci]
+}
+
+/// The format of that name.
+pub fn format(name: &str) -> Option<&'static dyn Format> {
+    formats().iter().copied().find(|format| format.name() == name)
+}

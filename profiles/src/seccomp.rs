@@ -1,0 +1,219 @@
+//! The OCI seccomp profile that all its dialects share.
+//!
+//! What is not allowed is denied so that libc and the program fall back as they do on an old
+//! kernel: the default answers ENOSYS, which is right for a call that this program never heard of;
+//! known calls that are not needed answer EPERM by an entry of their own. Engines that drop
+//! `defaultErrnoRet` answer EPERM by default, so the calls from which libc falls back only on
+//! ENOSYS have an entry too.
+//!
+//! A call with argument rules gets entries for the arguments that are allowed and no other: an
+//! unconditional entry would swallow them in libseccomp, and the complement of a set of rules can
+//! rarely be written without comparing one argument twice. So other arguments get the default
+//! answer.
+
+use crate::{
+    Error, Options, Rendered,
+    needs::{Allowed, Need, Needs, needs},
+    runtime::Runtime,
+};
+use model::{Arch, ArgCmp, Call, CmpOp, Policy, Rule, errno, fallback};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+const ALLOW: &str = "SCMP_ACT_ALLOW";
+const ERRNO: &str = "SCMP_ACT_ERRNO";
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+
+/// The profile, and what it could not hold.
+pub(crate) struct Profile {
+    seccomp: Seccomp,
+    notes: Vec<String>,
+}
+
+/// `linux.seccomp` of the runtime-spec.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Seccomp {
+    default_action: &'static str,
+    default_errno_ret: u32,
+    architectures: Vec<&'static str>,
+    syscalls: Vec<Syscalls>,
+}
+
+/// One entry of `syscalls`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Syscalls {
+    /// Docker's and Podman's; the plain form has no place for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    names: Vec<&'static str>,
+    action: &'static str,
+    // crun refuses it beside SCMP_ACT_ALLOW.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errno_ret: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    args: Vec<Arg>,
+}
+
+/// One comparison.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Arg {
+    index: u8,
+    value: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_two: Option<u64>,
+    op: &'static str,
+}
+
+impl From<&ArgCmp> for Arg {
+    fn from(comparison: &ArgCmp) -> Arg {
+        let op = match comparison.op() {
+            CmpOp::Eq => "SCMP_CMP_EQ",
+            CmpOp::Ne => "SCMP_CMP_NE",
+            CmpOp::Lt => "SCMP_CMP_LT",
+            CmpOp::Le => "SCMP_CMP_LE",
+            CmpOp::Ge => "SCMP_CMP_GE",
+            CmpOp::Gt => "SCMP_CMP_GT",
+            CmpOp::MaskedEq => "SCMP_CMP_MASKED_EQ",
+        };
+        // For MASKED_EQ the first value is the mask.
+        let (value, value_two) = match comparison.op() {
+            CmpOp::MaskedEq => (comparison.mask(), Some(comparison.value())),
+            _ => (comparison.value(), None),
+        };
+        Arg { index: comparison.index(), value, value_two, op }
+    }
+}
+
+impl Profile {
+    /// The profile that allows what `policy` and the runtimes of `options` need.
+    pub(crate) fn of(policy: &Policy, options: &Options) -> Profile {
+        let Needs { arches, calls, mut notes } = needs(policy, options);
+        notes.extend(limits(&arches, &calls, options));
+
+        // Need first, so that what is the program's own and what is not stand apart.
+        let mut allowed: BTreeMap<(Need, Option<&Rule>), Vec<&'static str>> = BTreeMap::new();
+        for (name, how) in &calls {
+            match how {
+                Allowed::Any(need) => allowed.entry((*need, None)).or_default().push(name),
+                Allowed::If(rules) => {
+                    for (rule, need) in rules {
+                        allowed.entry((*need, Some(rule))).or_default().push(name);
+                    }
+                }
+            }
+        }
+        let mut syscalls: Vec<Syscalls> = allowed
+            .into_iter()
+            .map(|((need, rule), names)| Syscalls {
+                comment: Some(reason(need, rule)),
+                names,
+                action: ALLOW,
+                errno_ret: None,
+                args: rule.map_or_else(Vec::new, |rule| {
+                    rule.comparisons().iter().map(Arg::from).collect()
+                }),
+            })
+            .collect();
+
+        let (without, known) = denied(&arches, &calls);
+        for (names, errno, comment) in [
+            (known, EPERM, "not needed"),
+            (without, ENOSYS, "not needed, and libc does without only where the kernel lacks them"),
+        ] {
+            if !names.is_empty() {
+                let comment = Some(comment.to_owned());
+                syscalls.push(Syscalls { comment, names, action: ERRNO, errno_ret: Some(errno), args: vec![] });
+            }
+        }
+        let seccomp = Seccomp {
+            default_action: ERRNO,
+            default_errno_ret: ENOSYS,
+            architectures: arches.iter().map(|arch| arch.oci_name()).collect(),
+            syscalls,
+        };
+        Profile { seccomp, notes }
+    }
+
+    /// The same in the plain form.
+    pub(crate) fn without_comments(mut self) -> Profile {
+        for entry in &mut self.seccomp.syscalls {
+            entry.comment = None;
+        }
+        self
+    }
+
+    /// The file.
+    pub(crate) fn rendered(self, format: &'static str) -> Result<Rendered, Error> {
+        if !self.seccomp.syscalls.iter().any(|entry| entry.action == ALLOW) {
+            return Err(Error::Empty { format });
+        }
+        let mut text = serde_json::to_string_pretty(&self.seccomp)
+            .map_err(|source| Error::Json { format, source })?;
+        text.push('\n');
+        Ok(Rendered { text, notes: self.notes })
+    }
+}
+
+fn reason(need: Need, rule: Option<&Rule>) -> String {
+    let reason = match need {
+        Need::Observed => "made by the program",
+        Need::Variant => "of the same power: another libc makes them instead of those of the program",
+        Need::Implied => "made by no instruction of the program: signal return, restart, the vDSO",
+        Need::Runtime => "needed by the container runtime to start the program, not by the program",
+    };
+    match rule {
+        Some(rule) => format!("{reason}; only with {rule}"),
+        None => reason.to_owned(),
+    }
+}
+
+/// The calls of the architectures that are not allowed: those of which libc must believe that the
+/// kernel lacks them, and all others.
+fn denied(
+    arches: &BTreeSet<Arch>,
+    allowed: &BTreeMap<&'static str, Allowed>,
+) -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut names: Vec<&'static str> = Call::all()
+        .iter()
+        .filter(|call| arches.iter().any(|arch| call.number(*arch).is_some()))
+        .map(|call| call.name)
+        .filter(|name| !allowed.contains_key(name))
+        .collect();
+    names.sort_unstable();
+    names.into_iter().partition(|name| fallback::wants_enosys(name))
+}
+
+/// What every such profile leaves open or does not say.
+fn limits(
+    arches: &BTreeSet<Arch>,
+    calls: &BTreeMap<&'static str, Allowed>,
+    options: &Options,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let ruled: Vec<&str> = calls
+        .iter()
+        .filter(|(_, allowed)| matches!(allowed, Allowed::If(_)))
+        .map(|(name, _)| *name)
+        .collect();
+    if !ruled.is_empty() {
+        notes.push(format!(
+            "with other arguments these answer {}, not EPERM: {}",
+            errno::name(ENOSYS as i32).unwrap_or("ENOSYS"),
+            ruled.join(", ")
+        ));
+    }
+    if arches.contains(&Arch::I386) && calls.contains_key("socketcall") && ruled.contains(&"socket") {
+        notes.push(
+            "i386: socketcall is allowed and makes any socket, whatever the rules of socket say".to_owned(),
+        );
+    }
+    let runc = |target: &crate::runtime::Target| target.runtime == Runtime::Runc;
+    if arches.contains(&Arch::Riscv64) && options.runtimes.iter().any(runc) {
+        notes.push("riscv64: runc before 1.2 refuses this architecture".to_owned());
+    }
+    notes
+}

@@ -1,0 +1,16 @@
+//! A process seen from outside: launched under a seccomp filter, its memory, its mappings, the
+//! notifications of its system calls, and the signals that pass between it and the terminal.
+//!
+//! Both the tracer and `profgen run --audit` stand on this crate; it decides nothing and keeps
+//! nothing.
+
+pub mod command;
+pub mod launch;
+pub mod listener;
+pub mod memory;
+pub mod procfs;
+pub mod signals;
+
+pub use command::{Command, CommandError};
+pub use launch::{Child, LaunchError, Watch};
+pub use listener::{Listener, Notification};

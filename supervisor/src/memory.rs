@@ -1,0 +1,87 @@
+//! Reads the memory of another process. What is read may change at any moment: it is evidence,
+//! never a ground for a decision.
+
+use model::Text;
+use nix::{
+    errno::Errno,
+    sys::uio::{RemoteIoVec, process_vm_readv},
+    unistd::Pid,
+};
+use std::io::IoSliceMut;
+
+/// The longest path, with its NUL (linux/limits.h).
+pub const PATH_MAX: usize = 4096;
+
+/// Reads exactly `buffer.len()` bytes at `address`.
+///
+/// # Errors
+/// EFAULT when not all of them can be read; EPERM or ESRCH when the process cannot be reached.
+pub fn read(tid: i32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
+    let length = buffer.len();
+    if read_some(tid, address, buffer)? == length { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+fn read_some(tid: i32, address: u64, buffer: &mut [u8]) -> nix::Result<usize> {
+    let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+    let remote = [RemoteIoVec { base, len: buffer.len() }];
+    process_vm_readv(Pid::from_raw(tid), &mut [IoSliceMut::new(buffer)], &remote)
+}
+
+/// Reads a NUL-terminated string of at most `bound` bytes.
+///
+/// # Errors
+/// ENAMETOOLONG when there is no NUL within the bound; else as [`read`].
+pub fn read_string(tid: i32, address: u64, bound: usize) -> nix::Result<Text> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0_u8; 256];
+    while bytes.len() < bound {
+        let at = address.checked_add(bytes.len() as u64).ok_or(Errno::EFAULT)?;
+        // Never across a page: the next one may not be mapped. Pages are 4096 bytes or more.
+        let in_page = 4096 - (at % 4096) as usize;
+        let length = chunk.len().min(in_page).min(bound - bytes.len());
+        let read = read_some(tid, at, &mut chunk[..length])?;
+        if let Some(end) = chunk[..read].iter().position(|&byte| byte == 0) {
+            bytes.extend_from_slice(&chunk[..end]);
+            return Ok(Text::from(bytes));
+        }
+        if read == 0 {
+            return Err(Errno::EFAULT);
+        }
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+    Err(Errno::ENAMETOOLONG)
+}
+
+/// Reads a number of 8 bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_u64(tid: i32, address: u64) -> nix::Result<u64> {
+    let mut bytes = [0_u8; 8];
+    read(tid, address, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own_tid() -> i32 {
+        nix::unistd::gettid().as_raw()
+    }
+
+    #[test]
+    fn a_string_comes_whole_and_within_its_bound() {
+        let long = "x".repeat(1000);
+        let text = std::ffi::CString::new(long.clone()).unwrap();
+        let address = text.as_ptr() as u64;
+        assert_eq!(read_string(own_tid(), address, PATH_MAX), Ok(Text::from(long.as_str())));
+        assert_eq!(read_string(own_tid(), address, 100), Err(Errno::ENAMETOOLONG));
+    }
+
+    #[test]
+    fn what_is_not_mapped_is_an_error() {
+        assert_eq!(read_string(own_tid(), 8, PATH_MAX), Err(Errno::EFAULT));
+        assert_eq!(read_u64(own_tid(), u64::MAX), Err(Errno::EFAULT));
+    }
+}

@@ -1,0 +1,219 @@
+//! What /proc says of a process: its mappings, links and family. A process that is gone gives
+//! `None` or an error, never a guess.
+
+use model::{Text, trace::Site};
+use std::{fs, io, os::unix::ffi::OsStrExt};
+
+/// One line of /proc/PID/maps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The first address.
+    pub start: u64,
+    /// The address after the last.
+    pub end: u64,
+    /// Where in the file it starts.
+    pub offset: u64,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// The file as the kernel names it, or a name in brackets; empty for anonymous memory.
+    pub path: Text,
+}
+
+impl Mapping {
+    /// Whether a file is behind it.
+    pub fn is_file(&self) -> bool {
+        self.path.as_bytes().first() == Some(&b'/')
+    }
+}
+
+/// The mappings of a process, by address.
+///
+/// # Errors
+/// When the process is gone or not ours to read.
+pub fn mappings(tid: i32) -> io::Result<Vec<Mapping>> {
+    let text = fs::read(format!("/proc/{tid}/maps"))?;
+    Ok(text.split(|&byte| byte == b'\n').filter_map(mapping).collect())
+}
+
+/// `7f1000-7f2000 r-xp 00001000 fe:00 1234    /usr/lib/libc.so.6`, see proc_pid_maps(5).
+fn mapping(line: &[u8]) -> Option<Mapping> {
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let range = std::str::from_utf8(fields.next()?).ok()?;
+    let permissions = fields.next()?;
+    let offset = std::str::from_utf8(fields.next()?).ok()?;
+    let path = fields.nth(2).unwrap_or_default().trim_ascii_start();
+    let (start, end) = range.split_once('-')?;
+    Some(Mapping {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+        offset: u64::from_str_radix(offset, 16).ok()?,
+        executable: permissions.get(2) == Some(&b'x'),
+        path: unescape(path),
+    })
+}
+
+/// The kernel writes a newline in a path as `\012`, and nothing else so.
+fn unescape(path: &[u8]) -> Text {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(b"\\012") {
+            out.push(b'\n');
+            rest = after;
+        } else {
+            out.push(byte);
+            rest = after;
+        }
+    }
+    Text::from(out)
+}
+
+/// The place of the instruction at `address`. `None` when nothing is mapped there.
+fn site(mappings: &[Mapping], address: u64) -> Option<Site> {
+    let at = mappings.partition_point(|mapping| mapping.end <= address);
+    let mapping = mappings.get(at).filter(|mapping| mapping.start <= address)?;
+    let within = address - mapping.start;
+    let offset = if mapping.is_file() { mapping.offset.saturating_add(within) } else { within };
+    let module =
+        if mapping.path.is_empty() { Text::from("[anonymous]") } else { mapping.path.clone() };
+    Some(Site { module, offset, symbol: None })
+}
+
+/// The place of the system-call instruction before `instruction_pointer`.
+pub fn call_site(mappings: &[Mapping], instruction_pointer: u64) -> Option<Site> {
+    // Every system-call instruction of x86 has two bytes, of the others four.
+    let length = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) { 2 } else { 4 };
+    site(mappings, instruction_pointer.checked_sub(length)?)
+}
+
+/// Where the link `/proc/TID/NAME` leads, as the kernel prints it.
+///
+/// # Errors
+/// When the process is gone or not ours to read.
+pub fn link(tid: i32, name: &str) -> io::Result<Text> {
+    fs::read_link(format!("/proc/{tid}/{name}")).map(|path| Text::from(path.as_os_str()))
+}
+
+/// Where descriptor `fd` leads: a path, or `socket:[123]` and the like.
+///
+/// # Errors
+/// When the process is gone or has no such descriptor.
+pub fn descriptor(tid: i32, fd: i32) -> io::Result<Text> {
+    link(tid, &format!("fd/{fd}"))
+}
+
+/// A process's place in its family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// The process that the thread belongs to.
+    pub process: i32,
+    /// Its parent.
+    pub parent: i32,
+    /// The effective user id.
+    pub user: u32,
+    /// The effective group id.
+    pub group: u32,
+}
+
+/// The family of a thread; `None` when it is gone.
+pub fn family(tid: i32) -> Option<Family> {
+    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    // Only the first line can hold bytes of the process's making: its name.
+    let status = String::from_utf8_lossy(&status);
+    let field = |name: &str, column: usize| {
+        let line = status.lines().skip(1).find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().nth(column)
+    };
+    Some(Family {
+        process: field("Tgid:", 0)?.parse().ok()?,
+        parent: field("PPid:", 0)?.parse().ok()?,
+        user: field("Uid:", 1)?.parse().ok()?,
+        group: field("Gid:", 1)?.parse().ok()?,
+    })
+}
+
+/// What a process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Image {
+    /// The executable as the kernel names it.
+    pub path: Text,
+    /// Where its stack began: another one after each exec, but for address-space randomisation
+    /// that is turned off.
+    pub stack: u64,
+}
+
+/// The image of a process; `None` when it is gone, or has no memory of its own any more.
+pub fn image(process: i32) -> Option<Image> {
+    let path = link(process, "exe").ok()?;
+    Some(Image { path, stack: stat_field(process, 28)? })
+}
+
+/// A field of /proc/PID/stat, counted from 1 as proc_pid_stat(5) does.
+fn stat_field(process: i32, number: usize) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
+    // The second field is the name in parentheses, which may contain anything.
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 2..)?).ok()?;
+    rest.split(' ').nth(number - 3)?.parse().ok()
+}
+
+/// The threads of a process.
+///
+/// # Errors
+/// When the process is gone.
+pub fn threads(process: i32) -> io::Result<Vec<i32>> {
+    let mut tids = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+        let name = entry?.file_name();
+        tids.extend(std::str::from_utf8(name.as_bytes()).ok().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(tids)
+}
+
+/// The first parameter of the inode behind a descriptor's text: 123 for `socket:[123]`.
+pub fn socket_inode(descriptor: &Text) -> Option<u64> {
+    let text = std::str::from_utf8(descriptor.as_bytes()).ok()?;
+    text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_maps_line_is_read_whole() {
+        let line = b"7f10-7f20 r-xp 00001000 fe:00 12                        /a b/\\012(deleted)";
+        let read = mapping(line).unwrap();
+        assert_eq!((read.start, read.end, read.offset), (0x7f10, 0x7f20, 0x1000));
+        assert!(read.executable && read.is_file());
+        assert_eq!(read.path, Text::from("/a b/\n(deleted)"));
+        let anonymous = mapping(b"10-20 rw-p 00000000 00:00 0 ").unwrap();
+        assert!(anonymous.path.is_empty() && !anonymous.is_file());
+        assert_eq!(mapping(b""), None);
+        assert_eq!(mapping(b"zz"), None);
+    }
+
+    #[test]
+    fn a_site_is_an_offset_in_the_file() {
+        let file = mapping(b"1000-3000 r-xp 00005000 fe:00 12 /lib/x").unwrap();
+        let anonymous = mapping(b"4000-5000 rwxp 00000000 00:00 0 ").unwrap();
+        let maps = [file, anonymous];
+        let found = site(&maps, 0x1010).unwrap();
+        assert_eq!((found.module, found.offset), (Text::from("/lib/x"), 0x5010));
+        let found = site(&maps, 0x4004).unwrap();
+        assert_eq!((found.module, found.offset), (Text::from("[anonymous]"), 4));
+        assert_eq!(site(&maps, 0x3000), None);
+        assert_eq!(site(&maps, 0xfff), None);
+    }
+
+    #[test]
+    fn own_process_is_found() {
+        let own = std::process::id() as i32;
+        assert_eq!(family(own).unwrap().process, own);
+        assert!(image(own).unwrap().stack > 0);
+        assert!(threads(own).unwrap().contains(&own));
+        let here = own_process_is_found as *const () as u64;
+        let maps = mappings(own).unwrap();
+        assert_eq!(site(&maps, here).unwrap().module, image(own).unwrap().path);
+    }
+}

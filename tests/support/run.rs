@@ -1,0 +1,279 @@
+//! Runs workloads: each time in a fresh directory, prepared alike, natively or under a prefix of other words.
+
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tempfile::TempDir;
+
+use super::workload::{Output, Workload};
+use super::{PATH, find_program, fixtures, http, tests_dir};
+
+/// How often a run is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Ran {
+    pub stdout: String,
+    pub stderr: String,
+    /// 128 and its number for a signal.
+    pub status: i32,
+    pub took: Duration,
+}
+
+/// A prepared directory in which a workload runs once.
+pub struct Scene<'a> {
+    pub workload: &'a Workload,
+    pub directory: TempDir,
+    pub environment: Vec<(String, String)>,
+    /// The program's absolute path and its arguments.
+    pub command: Vec<String>,
+}
+
+impl<'a> Scene<'a> {
+    /// Makes the directory and runs the workload's `setup` in it.
+    pub fn prepare(workload: &'a Workload) -> Scene<'a> {
+        let directory = tempfile::Builder::new()
+            .prefix("profgen-scene-")
+            .tempdir()
+            .expect("make a directory");
+        // Servers drop root's rights and must still reach their files.
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755))
+            .expect("chmod the directory");
+
+        let fixtures: Vec<PathBuf> = workload
+            .fixtures
+            .iter()
+            .map(|name| fixtures::build(name).expect("fixture"))
+            .collect();
+        let http_port = if workload.server { http::serve() } else { 0 };
+        let environment = environment(workload, directory.path(), &fixtures, http_port);
+        let command = command(workload, &fixtures, &environment);
+        let scene = Scene {
+            workload,
+            directory,
+            environment,
+            command,
+        };
+        if !workload.setup.is_empty() {
+            let setup = ["bash".to_owned(), "-euc".to_owned(), workload.setup.clone()];
+            let ran = scene.run_words(&setup);
+            assert_eq!(
+                ran.status, 0,
+                "setup of {}: {}{}",
+                workload.name, ran.stdout, ran.stderr
+            );
+        }
+        scene
+    }
+
+    /// Runs the workload as it is.
+    pub fn run_native(&self) -> Ran {
+        self.run(&[])
+    }
+
+    /// Runs the workload's command behind the words of `prefix`, then its `after`.
+    pub fn run(&self, prefix: &[&str]) -> Ran {
+        let mut words: Vec<String> = prefix.iter().map(|word| (*word).to_owned()).collect();
+        words.extend(self.command.iter().cloned());
+        self.finish(self.run_words(&words))
+    }
+
+    /// Adds what the workload's `after` prints, and makes the output comparable.
+    pub fn finish(&self, mut ran: Ran) -> Ran {
+        if let Some(after) = &self.workload.after {
+            ran.stdout += &self
+                .run_words(&["bash".to_owned(), "-c".to_owned(), after.clone()])
+                .stdout;
+        }
+        ran.stdout = ran
+            .stdout
+            .replace(&self.directory.path().display().to_string(), "$DIR");
+        match self.workload.output {
+            Output::Same => {}
+            Output::Sorted => {
+                let mut lines: Vec<&str> = ran.stdout.lines().collect();
+                lines.sort_unstable();
+                ran.stdout = lines.join("\n");
+            }
+            Output::None => ran.stdout.clear(),
+        }
+        ran
+    }
+
+    /// Runs any words in the workload's directory and environment.
+    pub fn run_words(&self, words: &[String]) -> Ran {
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.directory.path());
+        run_command(command, self.workload.timeout)
+    }
+}
+
+fn environment(
+    workload: &Workload,
+    directory: &Path,
+    fixtures: &[PathBuf],
+    http_port: u16,
+) -> Vec<(String, String)> {
+    let directory = directory.display().to_string();
+    let fixture_dirs = fixtures.iter().map(|fixture| {
+        fixture
+            .parent()
+            .expect("fixture directory")
+            .display()
+            .to_string()
+    });
+    let path = fixture_dirs
+        .chain([PATH.to_owned()])
+        .collect::<Vec<_>>()
+        .join(":");
+    let here = tests_dir().join("workloads").display().to_string();
+    let script = workload.script.display().to_string();
+    let date = "2020-01-01 00:00:00 +0000";
+    [
+        ("PATH", path.as_str()),
+        ("HOME", &directory),
+        ("TMPDIR", &directory),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+        ("HERE", &here),
+        ("SCRIPT", &script),
+        ("PORT", &free_port().to_string()),
+        ("HTTP_PORT", &http_port.to_string()),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_AUTHOR_NAME", "author"),
+        ("GIT_AUTHOR_EMAIL", "author@example.org"),
+        ("GIT_AUTHOR_DATE", date),
+        ("GIT_COMMITTER_NAME", "author"),
+        ("GIT_COMMITTER_EMAIL", "author@example.org"),
+        ("GIT_COMMITTER_DATE", date),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+fn command(
+    workload: &Workload,
+    fixtures: &[PathBuf],
+    environment: &[(String, String)],
+) -> Vec<String> {
+    let Some(exec) = &workload.exec else {
+        let bash = find_program("bash").expect("bash");
+        return vec![
+            bash.display().to_string(),
+            workload.script.display().to_string(),
+        ];
+    };
+    let expand = |word: &String| {
+        // The longer name first: HTTP_PORT contains PORT.
+        ["SCRIPT", "HERE", "HTTP_PORT", "PORT"]
+            .iter()
+            .fold(word.clone(), |word, name| {
+                let value = &environment
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .expect("variable")
+                    .1;
+                word.replace(&format!("${name}"), value)
+            })
+    };
+    let mut words: Vec<String> = exec.iter().map(expand).collect();
+    let fixture = fixtures
+        .iter()
+        .find(|path| path.ends_with(&words[0]))
+        .cloned();
+    let program = fixture
+        .or_else(|| find_program(&words[0]))
+        .expect("the workload's program");
+    words[0] = program.display().to_string();
+    words
+}
+
+/// A port that nobody listens on, below the range from which the kernel takes the clients' own ports.
+fn free_port() -> u16 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("a clock after 1970");
+    // Test processes that start at the same moment must not try the same ports.
+    let start = std::process::id().wrapping_mul(7919) ^ now.subsec_nanos();
+    (0..1000)
+        .map(|i| 10_000 + u16::try_from(start.wrapping_add(i * 13) % 20_000).expect("below 20000"))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
+/// Runs a command with pipes for its output and nothing for its input.
+///
+/// Pipes, because a container runtime gives its container pipes too, and `cat` makes other calls for a file.
+///
+/// # Panics
+/// When it cannot start, or is not done, with all that hold its output, in time.
+pub fn run_command(mut command: Command, timeout: Duration) -> Ran {
+    let shown = format!("{command:?}");
+    let started = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {shown}: {error}"));
+    let (sender, receiver) = mpsc::channel();
+    collect(child.stdout.take().expect("stdout"), 0, sender.clone());
+    collect(child.stderr.take().expect("stderr"), 1, sender);
+
+    let mut streams = [None, None];
+    let status = loop {
+        while let Ok((stream, text)) = receiver.recv_timeout(POLL) {
+            streams[stream] = Some(text);
+        }
+        if streams.iter().all(Option::is_some)
+            && let Some(status) = child.try_wait().expect("wait")
+        {
+            break shell_status(status);
+        }
+        if started.elapsed() > timeout {
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+            let _ = child.wait();
+            // What it said until now, should the pipes close with the group.
+            while let Ok((stream, text)) = receiver.recv_timeout(Duration::from_secs(2)) {
+                streams[stream] = Some(text);
+            }
+            panic!("not done after {timeout:?}: {shown}\nstdout, stderr: {streams:?}");
+        }
+    };
+    let [stdout, stderr] = streams.map(Option::unwrap_or_default);
+    Ran {
+        stdout,
+        stderr,
+        status,
+        took: started.elapsed(),
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static, stream: usize, to: mpsc::Sender<(usize, String)>) {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        let _ = to.send((stream, String::from_utf8_lossy(&bytes).into_owned()));
+    });
+}
+
+fn shell_status(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().expect("ended by a status or a signal"))
+}

@@ -1,0 +1,3 @@
+#: shows: calls with known arguments
+#: fixture: args
+#: exec: args

@@ -1,0 +1,3 @@
+#: shows: the smallest dynamic C program
+#: fixture: hello
+#: exec: hello one two

@@ -1,0 +1,3 @@
+#: shows: another libc
+#: fixture: hello-musl
+#: exec: hello-musl one two

@@ -1,0 +1,3 @@
+#: shows: a static program
+#: fixture: hello-static
+#: exec: hello-static one two

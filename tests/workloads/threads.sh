@@ -1,0 +1,3 @@
+#: shows: hundreds of threads
+#: fixture: threads
+#: exec: threads

@@ -1,0 +1,259 @@
+//! Records what a program does: every system call of every process that it starts, with the files,
+//! addresses and arguments that decide its power.
+//!
+//! Two engines observe, `ptrace` and `notify`; [`EngineChoice`] says which. Both feed one recorder,
+//! which builds the [`Trace`].
+
+mod attach;
+mod ending;
+mod modules;
+mod notify;
+mod observe;
+mod paths;
+mod plan;
+mod program;
+mod ptrace;
+mod recorder;
+mod sockets;
+mod stop;
+
+pub use recorder::{BEFORE_EXEC, Progress, Recorder};
+
+use ending::Ending;
+use model::{
+    Arch, Text, Trace,
+    document::Schema,
+    trace::{self, Ended, Engine, EngineName, Host},
+};
+use nix::{errno::Errno, sys::signal::Signal};
+use std::{ffi::OsString, time::SystemTime};
+use supervisor::{Command, LaunchError, command::describe, signals::Signals};
+
+/// Which engine observes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// notify, and ptrace where that cannot serve.
+    Auto,
+    /// This one or none.
+    Only(EngineName),
+}
+
+/// How to record.
+pub struct Options {
+    /// Which engine.
+    pub engine: EngineChoice,
+    /// Signals for profgen, which are passed on.
+    pub signals: Signals,
+    /// Called after each event.
+    pub progress: Box<dyn Fn(&Recorder)>,
+    /// Written into the trace: the version of profgen.
+    pub version: String,
+}
+
+/// Why nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The child could not be made.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The kernel would not execute the command.
+    #[error("{}", describe(*.0))]
+    NotExecuted(Errno),
+    /// The kernel refuses an engine.
+    #[error("cannot trace: the kernel refuses {}: {}", .0, describe(*.1))]
+    Refused(&'static str, Errno),
+    /// No such process, or not ours.
+    #[error("cannot trace pid {}: {}{}", .0, describe(*.1), yama_hint(*.1))]
+    Attach(i32, Errno),
+    /// The child was gone before it could run anything.
+    #[error("cannot trace: the command's process vanished before it ran")]
+    Vanished,
+    /// A call of profgen's own failed.
+    #[error("cannot trace: {}", describe(*.0))]
+    Call(#[from] Errno),
+    /// profgen has no call table for this machine.
+    #[error("cannot trace: profgen does not know this machine's architecture")]
+    Architecture,
+}
+
+/// Yama's ptrace_scope is the usual reason for EPERM.
+fn yama_hint(errno: Errno) -> String {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    match (errno, scope.trim()) {
+        (Errno::EPERM, scope @ ("1" | "2" | "3")) => format!(" (yama ptrace_scope is {scope})"),
+        _ => String::new(),
+    }
+}
+
+/// What an engine hands over.
+pub(crate) struct Recorded {
+    recorder: Recorder,
+    ended: Option<Ended>,
+    interrupted: Option<Signal>,
+    no_new_privs: bool,
+    results: bool,
+}
+
+/// What to record.
+pub enum Subject<'a> {
+    /// A command, which is started.
+    Command {
+        /// What is executed.
+        command: &'a Command,
+        /// As it was typed.
+        argv: &'a [OsString],
+    },
+    /// A process that is running.
+    Process(i32),
+}
+
+/// Records a command until it and everything it started has ended, or a running process until it
+/// ends or profgen is asked to.
+///
+/// # Errors
+/// Only when nothing was recorded; what goes wrong later stands in the trace's completeness.
+pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceError> {
+    let arch = Arch::native().ok_or(TraceError::Architecture)?;
+    let started = timestamp(SystemTime::now());
+    let directory = std::env::current_dir().unwrap_or_default();
+    let (recorded, name, reason, argv) = match subject {
+        Subject::Process(process) => {
+            let argv = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            let argv = argv.split(|&byte| byte == 0).filter(|part| !part.is_empty());
+            let argv = argv.map(Text::from).collect();
+            let reason = "only ptrace can attach to a running process".to_owned();
+            (attach::run(*process, options)?, EngineName::Ptrace, reason, argv)
+        }
+        Subject::Command { command, argv } => {
+            let (recorded, name, reason) = record(command, options)?;
+            let argv = argv.iter().map(|argument| Text::from(argument.as_os_str())).collect();
+            (recorded, name, reason, argv)
+        }
+    };
+    let engine =
+        Engine { name, reason, no_new_privs: recorded.no_new_privs, results: recorded.results };
+    let (programs, processes, mut completeness) = recorded.recorder.finish();
+    completeness.ended = recorded.ended;
+    completeness.interrupted = recorded.interrupted.map(|signal| signal.as_str().to_owned());
+    Ok(Trace {
+        schema: Schema::default(),
+        id: run_id()?,
+        started,
+        recorder: options.version.clone(),
+        host: Host { kernel: kernel_release(), arch },
+        engine,
+        command: trace::Command {
+            argv: bounded(argv, &mut completeness),
+            directory: Text::from(directory.as_path()),
+        },
+        completeness,
+        programs,
+        processes,
+    })
+}
+
+fn record(
+    command: &Command,
+    options: &Options,
+) -> Result<(Recorded, EngineName, String), TraceError> {
+    match options.engine {
+        EngineChoice::Only(EngineName::Ptrace) => {
+            Ok((ptrace::run(command, options)?, EngineName::Ptrace, "asked for".to_owned()))
+        }
+        EngineChoice::Only(EngineName::Notify) => {
+            Ok((notify::run(command, options)?, EngineName::Notify, "asked for".to_owned()))
+        }
+        EngineChoice::Auto => {
+            let reason = if modules::wants_listener(&command.path) {
+                "auto: the program asks libseccomp for a listener of its own".to_owned()
+            } else {
+                match notify::run(command, options) {
+                    Err(TraceError::Refused(what, errno)) => {
+                        format!("auto: the kernel refuses {what}: {}", describe(errno))
+                    }
+                    result => {
+                        let reason = "auto: the cheaper engine".to_owned();
+                        return Ok((result?, EngineName::Notify, reason));
+                    }
+                }
+            };
+            Ok((ptrace::run(command, options)?, EngineName::Ptrace, reason))
+        }
+    }
+}
+
+/// The arguments up to a bound, which is noted where it cut.
+fn bounded(argv: Vec<Text>, completeness: &mut trace::Completeness) -> Vec<Text> {
+    let mut left = trace::Command::ARGV_BOUND;
+    let whole = argv.len();
+    let kept: Vec<Text> = argv
+        .into_iter()
+        .take_while(|argument| {
+            let fits = argument.as_bytes().len() < left;
+            left = left.saturating_sub(argument.as_bytes().len() + 1);
+            fits
+        })
+        .collect();
+    if kept.len() < whole {
+        let what = "the command's arguments".to_owned();
+        completeness.cut.push(trace::Cut { what, bound: kept.len() as u64 });
+    }
+    kept
+}
+
+fn run_id() -> Result<String, TraceError> {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: the buffer is valid for its length.
+    let read = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    Errno::result(read)?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+fn kernel_release() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| String::new(), |uname| uname.release().to_string_lossy().into_owned())
+}
+
+/// `2026-11-22T05:01:50Z`.
+fn timestamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of a day counted from 1970-01-01.
+fn civil(mut days: u64) -> (u64, u64, u64) {
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while days >= lengths[month] {
+        days -= lengths[month];
+        month += 1;
+    }
+    (year, month as u64 + 1, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        // As `date -u -d @N +%FT%TZ` prints them.
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_323_710, "2026-11-22T05:01:50Z"),
+        ] {
+            assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Reads what one call carries: paths, addresses, structures. The thread stands still meanwhile,
+//! but its memory need not: this is evidence, and never decides anything.
+
+use crate::{
+    paths::{Base, Namer, Place},
+    plan::{Plan, ReadValue, Special},
+    sockets,
+};
+use libc::AT_EMPTY_PATH;
+use model::{
+    Access, Arch, FileOp, Kind, Sysno,
+    trace::{Address, EndpointOperation, FileKind},
+};
+use nix::errno::Errno;
+use supervisor::memory;
+
+/// A call at its entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Event {
+    /// The thread.
+    pub tid: i32,
+    /// The call.
+    pub sysno: Sysno,
+    /// Its arguments.
+    pub args: [u64; 6],
+    /// The instruction after the one that made it.
+    pub instruction_pointer: u64,
+}
+
+impl Event {
+    /// Whether pointers and sizes are of 64 bits.
+    pub fn is_wide(&self) -> bool {
+        !matches!(self.sysno.arch(), Arch::I386 | Arch::Arm | Arch::X32)
+    }
+}
+
+/// What a call carried beyond its registers.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// The files that it names, and what it does to each.
+    pub files: Vec<(Place, Vec<Access>)>,
+    /// The addresses that it uses, with the socket's type.
+    pub endpoints: Vec<(EndpointOperation, Address, Option<String>)>,
+    /// The values that decide what it may do, in the order of the plan.
+    pub values: Vec<u64>,
+    /// The protection that it asks for memory.
+    pub protection: Option<u64>,
+    /// The descriptor of a file that it maps executable.
+    pub module: Option<i32>,
+    /// Something could not be read, through no fault of the program's.
+    pub unread: bool,
+}
+
+/// Whom the sender of a signal means; the caller knows the processes.
+pub type FindTarget<'a> = &'a dyn Fn(i32) -> model::KillTarget;
+
+/// Reads everything that `plan` asks for.
+pub fn observe(event: &Event, plan: &Plan, namer: &Namer<'_>, target: FindTarget<'_>) -> Observation {
+    let mut observation = Observation::default();
+    let mut open_flags = None;
+    for value in &plan.values {
+        let argument = event.args[value.index];
+        let read = match value.read {
+            ReadValue::Register(mask) => argument & mask,
+            ReadValue::FirstWord => match memory::read_u64(event.tid, argument) {
+                Ok(word) => word,
+                Err(errno) => {
+                    observation.note(errno);
+                    0
+                }
+            },
+            ReadValue::KillTarget => target(argument as i32) as u64,
+        };
+        if plan.open_flags.is_some_and(|flags| flags.index == value.index) {
+            open_flags = Some(read);
+        }
+        observation.values.push(read);
+    }
+    for file in plan.files {
+        observation.file(event, plan, namer, file, open_flags);
+    }
+    observation.special(event, plan, namer);
+    observation
+}
+
+impl Observation {
+    /// A pointer that the program itself got wrong makes its call fail, and is no loss of ours.
+    fn note(&mut self, errno: Errno) {
+        self.unread |= !matches!(errno, Errno::EFAULT | Errno::ENAMETOOLONG | Errno::ESRCH);
+    }
+
+    fn file(
+        &mut self,
+        event: &Event,
+        plan: &Plan,
+        namer: &Namer<'_>,
+        file: &FileOp,
+        open_flags: Option<u64>,
+    ) {
+        let pointer = event.args[file.param];
+        if pointer == 0 {
+            return;
+        }
+        let path = match memory::read_string(event.tid, pointer, memory::PATH_MAX) {
+            Ok(path) => path,
+            Err(errno) => return self.note(errno),
+        };
+        let base = base_of(event, file.param);
+        let place = if path.is_empty() {
+            let empty_path = plan
+                .at_flags
+                .is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
+            match base {
+                Base::Descriptor(fd) if empty_path => namer.descriptor(fd),
+                // ENOENT for the program: it names nothing.
+                _ => return,
+            }
+        } else {
+            namer.place(base, &path, file.follows(&event.args, open_flags))
+        };
+        let Ok(place) = place else { return };
+        let mut accesses = file.accesses(&event.args, open_flags);
+        // Opening a directory to read it is listing it.
+        if place.found == Some(FileKind::Directory) && open_flags.is_some() {
+            for access in &mut accesses {
+                if *access == Access::Read {
+                    *access = Access::List;
+                }
+            }
+        }
+        self.files.push((place, accesses));
+    }
+
+    fn special(&mut self, event: &Event, plan: &Plan, namer: &Namer<'_>) {
+        let args = &event.args;
+        match plan.special {
+            Special::Map => self.map(args[2], args[3], args[4]),
+            Special::OldMap => {
+                let mut bytes = [0_u8; 24];
+                match memory::read(event.tid, args[0], &mut bytes) {
+                    Ok(()) => {
+                        let word = words32(&bytes);
+                        self.map(word[2], word[3], word[4]);
+                        self.protection = Some(word[2]);
+                    }
+                    Err(errno) => self.note(errno),
+                }
+            }
+            Special::Protect => self.protection = Some(args[2]),
+            Special::Address(operation) => {
+                self.address(event, namer, operation, args[0], args[1], args[2]);
+            }
+            Special::Listen => self.listen(namer, args[0]),
+            Special::SendTo => {
+                self.address(event, namer, EndpointOperation::Send, args[0], args[4], args[5]);
+            }
+            Special::SendMessage => self.message(event, namer, args[0], args[1]),
+            Special::SendMessages => {
+                // The kernel takes at most 1024 of them (UIO_MAXIOV).
+                let size = sockets::mmsghdr_size(event.is_wide());
+                for index in 0..(args[2] & 0xffff_ffff).min(1024) {
+                    self.message(event, namer, args[0], args[1].wrapping_add(index * size));
+                }
+            }
+            Special::Socketcall => self.socketcall(event, namer),
+            _ => {}
+        }
+    }
+
+    fn map(&mut self, protection: u64, flags: u64, fd: u64) {
+        self.protection = Some(protection);
+        let of_file = flags & libc::MAP_ANONYMOUS as u64 == 0;
+        if of_file && protection & libc::PROT_EXEC as u64 != 0 {
+            self.module = Some(fd as i32);
+        }
+    }
+
+    fn address(
+        &mut self,
+        event: &Event,
+        namer: &Namer<'_>,
+        operation: EndpointOperation,
+        fd: u64,
+        pointer: u64,
+        length: u64,
+    ) {
+        match sockets::read(event.tid, pointer, length & 0xffff_ffff) {
+            Ok(Some(address)) => self.endpoint(namer, operation, fd as i32, address),
+            Ok(None) => {}
+            Err(errno) => self.note(errno),
+        }
+    }
+
+    fn message(&mut self, event: &Event, namer: &Namer<'_>, fd: u64, pointer: u64) {
+        match sockets::read_message(event.tid, pointer, event.is_wide()) {
+            Ok(Some(address)) => self.endpoint(namer, EndpointOperation::Send, fd as i32, address),
+            Ok(None) => {}
+            Err(errno) => self.note(errno),
+        }
+    }
+
+    fn endpoint(
+        &mut self,
+        namer: &Namer<'_>,
+        operation: EndpointOperation,
+        fd: i32,
+        address: Address,
+    ) {
+        let address = match address {
+            Address::Unix { path, .. } => match namer.place(Base::Current, &path, true) {
+                Ok(Place { named, resolved, .. }) => Address::Unix { path: named, resolved },
+                Err(_) => Address::Unix { path, resolved: None },
+            },
+            other => other,
+        };
+        let known = |(seen_operation, seen, _): &(EndpointOperation, Address, Option<String>)| {
+            *seen_operation == operation && *seen == address
+        };
+        if !self.endpoints.iter().any(known) {
+            let socket = sockets::borrow(namer.process, fd).ok();
+            let kind = socket.as_ref().and_then(sockets::type_name);
+            self.endpoints.push((operation, address, kind));
+        }
+    }
+
+    fn listen(&mut self, namer: &Namer<'_>, fd: u64) {
+        let Ok(socket) = sockets::borrow(namer.process, fd as i32) else { return };
+        if let Some(address) = sockets::local_address(&socket) {
+            self.endpoint(namer, EndpointOperation::Listen, fd as i32, address);
+        }
+    }
+
+    /// linux/net.h: SYS_BIND 2, SYS_CONNECT 3, SYS_LISTEN 4, SYS_SENDTO 11, SYS_SENDMSG 16,
+    /// SYS_SENDMMSG 20.
+    fn socketcall(&mut self, event: &Event, namer: &Namer<'_>) {
+        let mut bytes = [0_u8; 24];
+        let count = match event.args[0] & 0xffff_ffff {
+            2 | 3 | 16 => 3,
+            4 => 2,
+            20 => 4,
+            11 => 6,
+            _ => return,
+        };
+        if let Err(errno) = memory::read(event.tid, event.args[1], &mut bytes[..count * 4]) {
+            return self.note(errno);
+        }
+        let [fd, pointer, length, _, address, address_length] = words32(&bytes);
+        match event.args[0] & 0xffff_ffff {
+            2 => self.address(event, namer, EndpointOperation::Bind, fd, pointer, length),
+            3 => self.address(event, namer, EndpointOperation::Connect, fd, pointer, length),
+            4 => self.listen(namer, fd),
+            11 => {
+                self.address(event, namer, EndpointOperation::Send, fd, address, address_length);
+            }
+            16 => self.message(event, namer, fd, pointer),
+            _ => {
+                for index in 0..length.min(1024) {
+                    let at = pointer + index * sockets::mmsghdr_size(false);
+                    self.message(event, namer, fd, at);
+                }
+            }
+        }
+    }
+}
+
+fn words32(bytes: &[u8; 24]) -> [u64; 6] {
+    let mut words = [0; 6];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u64::from(u32::from_ne_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]));
+    }
+    words
+}
+
+/// The nearest directory descriptor before a path argument that is relative to one.
+fn base_of(event: &Event, param: usize) -> Base {
+    let params = event.sysno.call().map_or(&[][..], |call| call.params);
+    if params.get(param).map(|param| param.kind) != Some(Kind::AtPath) {
+        return Base::Current;
+    }
+    let before = params[..param].iter().rposition(|param| param.kind == Kind::Dirfd);
+    before.map_or(Base::Current, |index| Base::from_argument(event.args[index]))
+}

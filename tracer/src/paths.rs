@@ -1,0 +1,388 @@
+//! From a path argument to the file that the kernel would find: absolute as named, where symbolic
+//! links led, and what was there.
+//!
+//! Files are only looked at with O_PATH, which opens no device, wakes no pipe and follows no
+//! automount of the last component.
+
+use libc::{AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS};
+use model::{Text, trace::FileKind};
+use nix::{
+    errno::Errno,
+    sys::stat::{SFlag, fstat},
+};
+use std::{
+    ffi::CString,
+    fs,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+use supervisor::procfs;
+
+/// A file as a call named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Absolute, as named.
+    pub named: Text,
+    /// Where symbolic links led, when that differs.
+    pub resolved: Option<Text>,
+    /// What was there, when it could be seen.
+    pub found: Option<FileKind>,
+}
+
+/// How a process sees the file system.
+#[derive(Debug, Default)]
+pub struct View {
+    /// The process's root, when it is not profgen's.
+    root: Option<(OwnedFd, Text)>,
+}
+
+impl View {
+    /// The view of a process: a root or a mount namespace of its own is noticed here.
+    pub fn of(process: i32) -> View {
+        let same_mounts = procfs::link(process, "ns/mnt").ok() == own_mounts();
+        let root = match procfs::link(process, "root") {
+            Ok(root) if root.as_bytes() != b"/" || !same_mounts => root,
+            _ => return View::default(),
+        };
+        let opened = open(AT_FDCWD, format!("/proc/{process}/root").as_bytes(), 0, 0);
+        View { root: opened.ok().map(|fd| (fd, root)) }
+    }
+}
+
+fn own_mounts() -> Option<Text> {
+    procfs::link(std::process::id() as i32, "ns/mnt").ok()
+}
+
+/// Where a relative path starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// The working directory.
+    Current,
+    /// A descriptor of the process.
+    Descriptor(i32),
+}
+
+impl Base {
+    /// The base that an `int dfd` argument means.
+    pub fn from_argument(argument: u64) -> Base {
+        match argument as i32 {
+            AT_FDCWD => Base::Current,
+            fd => Base::Descriptor(fd),
+        }
+    }
+
+    fn proc_name(self) -> String {
+        match self {
+            Base::Current => "cwd".to_owned(),
+            Base::Descriptor(fd) => format!("fd/{fd}"),
+        }
+    }
+}
+
+/// The thread whose path it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Namer<'a> {
+    /// The thread.
+    pub tid: i32,
+    /// Its process.
+    pub process: i32,
+    /// How it sees the file system.
+    pub view: &'a View,
+}
+
+impl Namer<'_> {
+    /// Finds the file that `path`, relative to `base`, names.
+    ///
+    /// # Errors
+    /// When the base is gone or no directory that has a path.
+    pub fn place(&self, base: Base, path: &Text, follow: bool) -> nix::Result<Place> {
+        let named = self.absolute(base, path)?;
+        let (found_at, found) = self.look(base, path, &named, follow);
+        let resolved = found_at.filter(|at| *at != named);
+        Ok(Place { named, resolved, found })
+    }
+
+    /// The file behind a descriptor.
+    ///
+    /// # Errors
+    /// When it is not open, or has no path.
+    pub fn descriptor(&self, fd: i32) -> nix::Result<Place> {
+        let named = self.link(Base::Descriptor(fd))?;
+        let proc_path = format!("/proc/{}/fd/{fd}", self.tid);
+        let found = open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok().and_then(|fd| kind(&fd));
+        Ok(Place { named, resolved: None, found })
+    }
+
+    fn link(&self, base: Base) -> nix::Result<Text> {
+        let link = procfs::link(self.tid, &base.proc_name())
+            .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        match link.as_bytes().first() {
+            Some(b'/') => Ok(link),
+            _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    fn absolute(&self, base: Base, path: &Text) -> nix::Result<Text> {
+        let mut named = Vec::with_capacity(path.as_bytes().len() + 32);
+        if path.as_bytes().first() == Some(&b'/') {
+            if let Some((_, root)) = &self.view.root {
+                named.extend_from_slice(root.as_bytes());
+            }
+        } else {
+            named.extend_from_slice(self.link(base)?.as_bytes());
+        }
+        for part in path.as_bytes().split(|&byte| byte == b'/') {
+            if !part.is_empty() && part != b"." {
+                if named.last() != Some(&b'/') {
+                    named.push(b'/');
+                }
+                named.extend_from_slice(part);
+            }
+        }
+        if named.is_empty() {
+            named.push(b'/');
+        }
+        Ok(Text::from(named))
+    }
+
+    /// Where the path leads now, and what is there.
+    fn look(
+        &self,
+        base: Base,
+        path: &Text,
+        named: &Text,
+        follow: bool,
+    ) -> (Option<Text>, Option<FileKind>) {
+        match self.open(base, path.as_bytes(), named, follow) {
+            Ok(fd) => (self.path_of(&fd), kind(&fd)),
+            Err(Errno::ENOENT) => {
+                (self.absent(base, path.as_bytes(), named, follow, 0), Some(FileKind::Absent))
+            }
+            // A component that is no directory, or a loop of links: nothing can be there.
+            Err(Errno::ENOTDIR) => (None, Some(FileKind::Absent)),
+            Err(_) => (None, None),
+        }
+    }
+
+    fn open(
+        &self,
+        base: Base,
+        path: &[u8],
+        named: &Text,
+        follow: bool,
+    ) -> nix::Result<OwnedFd> {
+        let flags = if follow { 0 } else { O_NOFOLLOW };
+        if let Some((root, root_path)) = &self.view.root {
+            let inside =
+                named.as_bytes().strip_prefix(root_path.as_bytes()).unwrap_or(named.as_bytes());
+            let inside = if inside.is_empty() { b"/" } else { inside };
+            return open(root.as_raw_fd(), inside, flags, RESOLVE_IN_ROOT);
+        }
+        if let Some(own) = self.own_name(named) {
+            return open(AT_FDCWD, &own, flags, 0);
+        }
+        if path.first() == Some(&b'/') {
+            return open(AT_FDCWD, path, flags, RESOLVE_NO_MAGICLINKS);
+        }
+        let start = format!("/proc/{}/{}", self.tid, base.proc_name());
+        let start = open(AT_FDCWD, start.as_bytes(), 0, 0)?;
+        let path = if path.is_empty() { b"." } else { path };
+        open(start.as_raw_fd(), path, flags, RESOLVE_NO_MAGICLINKS)
+    }
+
+    /// Paths that mean another file in each process, as profgen can open them.
+    fn own_name(&self, named: &Text) -> Option<Vec<u8>> {
+        let bytes = named.as_bytes();
+        if !bytes.starts_with(b"/proc/") && !bytes.starts_with(b"/dev/") {
+            return None;
+        }
+        let own = format!("/proc/{}", self.process);
+        let rows: [(&[u8], String); 6] = [
+            (b"/proc/self", own.clone()),
+            (b"/proc/thread-self", format!("{own}/task/{}", self.tid)),
+            (b"/dev/fd", format!("{own}/fd")),
+            (b"/dev/stdin", format!("{own}/fd/0")),
+            (b"/dev/stdout", format!("{own}/fd/1")),
+            (b"/dev/stderr", format!("{own}/fd/2")),
+        ];
+        for (prefix, replacement) in rows {
+            if let Some(rest) = bytes.strip_prefix(prefix)
+                && (rest.is_empty() || rest[0] == b'/')
+            {
+                return Some([replacement.as_bytes(), rest].concat());
+            }
+        }
+        Some(bytes.to_vec())
+    }
+
+    /// Where a file that does not exist would be: its directory exists, or it does not either.
+    fn absent(
+        &self,
+        base: Base,
+        path: &[u8],
+        named: &Text,
+        follow: bool,
+        depth: u8,
+    ) -> Option<Text> {
+        if depth > 8 {
+            return None;
+        }
+        let trimmed = path.trim_ascii_end_slashes();
+        let cut = trimmed.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+        let (parent, name) = trimmed.split_at(cut);
+        if name.is_empty() || name == b".." {
+            return None;
+        }
+        let named_parent = parent_of(named)?;
+        let directory = self.open(base, parent, &named_parent, true).ok()?;
+        let directory_path = self.path_of(&directory)?;
+        if follow
+            && let Ok(link) = open(directory.as_raw_fd(), name, O_NOFOLLOW, RESOLVE_NO_MAGICLINKS)
+            && let Ok(target) = nix::fcntl::readlinkat(&link, "")
+        {
+            // A link to nothing: opening it for creation makes its target.
+            let target = std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str()).to_vec();
+            let named = if target.first() == Some(&b'/') {
+                Text::from(target.clone())
+            } else {
+                join(&directory_path, &target)
+            };
+            let path = named.as_bytes().to_vec();
+            return self.absent(Base::Current, &path, &named, true, depth + 1);
+        }
+        Some(join(&directory_path, name))
+    }
+
+    /// The path of an O_PATH descriptor of ours; profgen's own /proc entry stands for the process's.
+    fn path_of(&self, fd: &OwnedFd) -> Option<Text> {
+        let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+        let path = Text::from(path.as_os_str());
+        let ours = format!("/proc/{}", std::process::id());
+        match path.as_bytes().strip_prefix(ours.as_bytes()) {
+            Some(rest) if rest.is_empty() || rest[0] == b'/' => {
+                let theirs = format!("/proc/{}", self.process);
+                Some(Text::from([theirs.as_bytes(), rest].concat()))
+            }
+            _ => Some(path).filter(|path| path.as_bytes().first() == Some(&b'/')),
+        }
+    }
+}
+
+trait TrimSlashes {
+    fn trim_ascii_end_slashes(&self) -> &[u8];
+}
+
+impl TrimSlashes for [u8] {
+    fn trim_ascii_end_slashes(&self) -> &[u8] {
+        let end = self.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
+        &self[..end]
+    }
+}
+
+fn parent_of(path: &Text) -> Option<Text> {
+    let at = path.as_bytes().iter().rposition(|&byte| byte == b'/')?;
+    Some(Text::from(&path.as_bytes()[..at.max(1)]))
+}
+
+fn join(directory: &Text, name: &[u8]) -> Text {
+    let separator: &[u8] = if directory.as_bytes().ends_with(b"/") { b"" } else { b"/" };
+    Text::from([directory.as_bytes(), separator, name].concat())
+}
+
+fn open(directory: i32, path: &[u8], flags: i32, resolve: u64) -> nix::Result<OwnedFd> {
+    let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: all-zero is a valid open_how.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (O_PATH | O_CLOEXEC | flags) as u64;
+    how.resolve = resolve;
+    // SAFETY: the string and the structure are valid for the call, whose size argument is its own.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            directory,
+            path.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// What kind of file an open descriptor is.
+fn kind(fd: &OwnedFd) -> Option<FileKind> {
+    let mode = SFlag::from_bits_truncate(fstat(fd).ok()?.st_mode & SFlag::S_IFMT.bits());
+    Some(match mode {
+        SFlag::S_IFREG => FileKind::File,
+        SFlag::S_IFDIR => FileKind::Directory,
+        SFlag::S_IFLNK => FileKind::Symlink,
+        SFlag::S_IFCHR => FileKind::CharDevice,
+        SFlag::S_IFBLK => FileKind::BlockDevice,
+        SFlag::S_IFIFO => FileKind::Fifo,
+        SFlag::S_IFSOCK => FileKind::Socket,
+        _ => FileKind::Anonymous,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn own() -> Namer<'static> {
+        static VIEW: View = View { root: None };
+        Namer { tid: nix::unistd::gettid().as_raw(), process: std::process::id() as i32, view: &VIEW }
+    }
+
+    fn place(path: &str, follow: bool) -> (String, Option<String>, Option<FileKind>) {
+        let place = own().place(Base::Current, &Text::from(path), follow).unwrap();
+        (place.named.escaped(), place.resolved.map(|text| text.escaped()), place.found)
+    }
+
+    #[test]
+    fn links_are_followed_as_the_kernel_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| format!("{}/{name}", directory.path().display());
+        fs::create_dir(at("real")).unwrap();
+        fs::write(at("real/file"), "").unwrap();
+        symlink("real", at("link")).unwrap();
+        symlink("missing", at("dangling")).unwrap();
+        let file = Some(at("real/file"));
+        assert_eq!(place(&at("real/file"), true), (at("real/file"), None, Some(FileKind::File)));
+        assert_eq!(place(&at("link/file"), true), (at("link/file"), file, Some(FileKind::File)));
+        assert_eq!(place(&at("link"), false), (at("link"), None, Some(FileKind::Symlink)));
+        let made = Some(at("missing"));
+        assert_eq!(place(&at("dangling"), true), (at("dangling"), made, Some(FileKind::Absent)));
+        let beside = Some(at("real/none"));
+        assert_eq!(place(&at("link/none"), true), (at("link/none"), beside, Some(FileKind::Absent)));
+        assert_eq!(place(&at("no/where"), true), (at("no/where"), None, Some(FileKind::Absent)));
+        let twisted = place(&at("link/../real//./file"), true);
+        assert_eq!(twisted.1, Some(at("real/file")));
+    }
+
+    #[test]
+    fn relative_paths_start_where_the_process_says() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("x"), "").unwrap();
+        let handle = fs::File::open(directory.path()).unwrap();
+        let base = Base::Descriptor(handle.as_raw_fd());
+        let place = own().place(base, &Text::from("x"), true).unwrap();
+        assert_eq!(place.named, Text::from(directory.path().join("x").as_path()));
+        assert_eq!(place.found, Some(FileKind::File));
+        assert!(own().place(Base::Descriptor(9999), &Text::from("x"), true).is_err());
+    }
+
+    #[test]
+    fn self_means_the_traced_process() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id() as i32;
+        let namer = Namer { tid: pid, process: pid, view: &View::default() };
+        let place = namer.place(Base::Current, &Text::from("/proc/self/status"), true).unwrap();
+        assert_eq!(place.named, Text::from("/proc/self/status"));
+        assert_eq!(place.resolved, Some(Text::from(format!("/proc/{pid}/status").as_str())));
+        let mounts = namer.place(Base::Current, &Text::from("/proc/mounts"), true).unwrap();
+        assert_eq!(mounts.resolved, Some(Text::from(format!("/proc/{pid}/mounts").as_str())));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,252 @@
+//! What one executable did so far, and the trace's form of it.
+
+use crate::{observe::Observation, paths::Place, plan::Slots};
+use model::{
+    Access, Arguments, Text, errno,
+    trace::{
+        Address, CallRecord, Cut, Endpoint, EndpointOperation, FileKind, FileRecord, Module,
+        Outcomes, Program, Site,
+    },
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// How many file names of one program are kept one by one; past it, siblings share a record.
+const FILES_BOUND: usize = 65_536;
+/// How many endpoints of one program are kept; past it, only the operation and the family are.
+const ENDPOINTS_BOUND: usize = 4_096;
+
+/// The record of a call that is still growing.
+#[derive(Debug, Default)]
+struct CallState {
+    count: u64,
+    errors: BTreeMap<&'static str, u64>,
+    site: Option<Site>,
+    located: bool,
+    arguments: Option<Arguments>,
+    /// The last row of values: most calls repeat it.
+    last: Vec<u64>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash, Clone)]
+struct FileKey {
+    named: Text,
+    resolved: Option<Text>,
+}
+
+#[derive(Debug, Default)]
+struct FileState {
+    found: BTreeSet<FileKind>,
+    accesses: BTreeMap<Access, Outcomes>,
+}
+
+type EndpointKey = (EndpointOperation, Address, Option<String>);
+
+/// What one executable did so far.
+#[derive(Debug)]
+pub struct ProgramState {
+    /// The executable.
+    pub path: Text,
+    /// How often it was executed.
+    pub executions: u64,
+    write_and_execute: bool,
+    calls: Vec<CallState>,
+    files: HashMap<FileKey, FileState>,
+    files_cut: bool,
+    endpoints: HashMap<EndpointKey, Outcomes>,
+    endpoints_cut: bool,
+    modules: BTreeMap<Text, Module>,
+}
+
+/// Where the result of a call goes once it is known.
+#[derive(Debug)]
+pub struct Pending {
+    program: usize,
+    slot: usize,
+    files: Vec<(FileKey, Vec<Access>)>,
+    endpoints: Vec<EndpointKey>,
+}
+
+impl Pending {
+    /// The program whose call it is.
+    pub fn program(&self) -> usize {
+        self.program
+    }
+}
+
+impl ProgramState {
+    /// A program that has done nothing yet.
+    pub fn new(path: Text) -> ProgramState {
+        ProgramState {
+            path,
+            executions: 0,
+            write_and_execute: false,
+            calls: Vec::new(),
+            files: HashMap::new(),
+            files_cut: false,
+            endpoints: HashMap::new(),
+            endpoints_cut: false,
+            modules: BTreeMap::new(),
+        }
+    }
+
+    /// Counts a call. Whether its site is still wanted.
+    pub fn count(&mut self, slot: usize) -> bool {
+        if self.calls.len() <= slot {
+            self.calls.resize_with(slot + 1, CallState::default);
+        }
+        let call = &mut self.calls[slot];
+        call.count += 1;
+        !call.located
+    }
+
+    /// Sets the site of a call; it is not asked for again.
+    pub fn locate(&mut self, slot: usize, site: Option<Site>) {
+        self.calls[slot].site = site;
+        self.calls[slot].located = true;
+    }
+
+    /// Whether a module is known already.
+    pub fn has_module(&self, path: &Text) -> bool {
+        self.modules.contains_key(path)
+    }
+
+    /// Adds a module.
+    pub fn add_module(&mut self, module: Module) {
+        self.modules.insert(module.path.clone(), module);
+    }
+
+    /// Takes in what a call carried; its outcome follows.
+    pub fn take(
+        &mut self,
+        index: usize,
+        slot: usize,
+        names: impl Iterator<Item = &'static str>,
+        observation: Observation,
+    ) -> Pending {
+        let call = &mut self.calls[slot];
+        if !observation.values.is_empty() && call.last != observation.values {
+            let arguments = call
+                .arguments
+                .get_or_insert_with(|| Arguments::new(names.map(str::to_owned).collect()));
+            arguments.insert(&observation.values);
+            call.last = observation.values;
+        }
+        let write_execute = (libc::PROT_WRITE | libc::PROT_EXEC) as u64;
+        self.write_and_execute |=
+            observation.protection.is_some_and(|bits| bits & write_execute == write_execute);
+        let files =
+            observation.files.into_iter().map(|(place, accesses)| self.file(place, accesses));
+        let files = files.collect();
+        let endpoints = observation.endpoints.into_iter().map(|key| self.endpoint(key)).collect();
+        Pending { program: index, slot, files, endpoints }
+    }
+
+    fn file(&mut self, place: Place, accesses: Vec<Access>) -> (FileKey, Vec<Access>) {
+        let mut key = FileKey { named: place.named, resolved: place.resolved };
+        if self.files.len() >= FILES_BOUND && !self.files.contains_key(&key) {
+            self.files_cut = true;
+            key = FileKey {
+                named: siblings(&key.named),
+                resolved: key.resolved.as_ref().map(siblings),
+            };
+        }
+        self.files.entry(key.clone()).or_default().found.extend(place.found);
+        (key, accesses)
+    }
+
+    fn endpoint(&mut self, mut key: EndpointKey) -> EndpointKey {
+        if self.endpoints.len() >= ENDPOINTS_BOUND && !self.endpoints.contains_key(&key) {
+            self.endpoints_cut = true;
+            key.1 = match key.1 {
+                Address::Inet { .. } => Address::Inet { host: "*".to_owned(), port: 0 },
+                Address::Unix { path, .. } => {
+                    Address::Unix { path: siblings(&path), resolved: None }
+                }
+                Address::Abstract { .. } => Address::Abstract { name: Text::from("*") },
+                other => other,
+            };
+        }
+        self.endpoints.entry(key.clone()).or_default();
+        key
+    }
+
+    /// Settles a call: `result` is what the kernel returned, absent where it was not seen.
+    pub fn settle(&mut self, pending: Pending, result: Option<i64>) {
+        let failed = result.filter(|&result| result < 0).map(|result| {
+            let number = i32::try_from(-result).unwrap_or_default();
+            errno::name(number).unwrap_or("unknown error")
+        });
+        if let Some(name) = failed {
+            *self.calls[pending.slot].errors.entry(name).or_default() += 1;
+        }
+        let settle = |outcomes: &mut Outcomes| match (result, failed) {
+            (None, _) => outcomes.unknown += 1,
+            (Some(_), None) => outcomes.ok += 1,
+            (Some(_), Some(name)) => *outcomes.failed.entry(name.to_owned()).or_default() += 1,
+        };
+        for (key, accesses) in pending.files {
+            let file = self.files.entry(key).or_default();
+            for access in accesses {
+                settle(file.accesses.entry(access).or_default());
+            }
+        }
+        for key in pending.endpoints {
+            settle(self.endpoints.entry(key).or_default());
+        }
+    }
+
+    /// What was cut at a bound.
+    pub fn cuts(&self) -> impl Iterator<Item = Cut> {
+        let cut = |what: &str, bound: usize| Cut {
+            what: format!("{what} of {}", self.path),
+            bound: bound as u64,
+        };
+        let files = self.files_cut.then(|| cut("file names", FILES_BOUND));
+        let endpoints = self.endpoints_cut.then(|| cut("endpoints", ENDPOINTS_BOUND));
+        files.into_iter().chain(endpoints)
+    }
+
+    /// The trace's form.
+    pub fn finish(self, slots: &Slots) -> Program {
+        let mut calls = BTreeMap::new();
+        for (slot, call) in self.calls.into_iter().enumerate().filter(|(_, call)| call.count > 0) {
+            let errors = call.errors.into_iter().map(|(name, count)| (name.to_owned(), count));
+            let record = CallRecord {
+                count: call.count,
+                errors: errors.collect(),
+                site: call.site,
+                arguments: call.arguments,
+            };
+            calls.insert(slots.plan(slot).sysno, record);
+        }
+        let mut files: Vec<_> = self.files.into_iter().collect();
+        files.sort_by(|(a, _), (b, _)| (&a.named, &a.resolved).cmp(&(&b.named, &b.resolved)));
+        let files = files.into_iter().map(|(key, state)| FileRecord {
+            path: key.named,
+            resolved: key.resolved,
+            found: state.found,
+            accesses: state.accesses,
+        });
+        let mut endpoints: Vec<_> = self.endpoints.into_iter().collect();
+        endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let endpoints = endpoints.into_iter().map(|((operation, address, socket), outcomes)| {
+            Endpoint { operation, address, socket, outcomes }
+        });
+        Program {
+            path: self.path,
+            executions: self.executions,
+            write_and_execute: self.write_and_execute,
+            calls,
+            files: files.collect(),
+            endpoints: endpoints.collect(),
+            modules: self.modules.into_values().collect(),
+        }
+    }
+}
+
+/// `/a/*` for `/a/b`.
+fn siblings(path: &Text) -> Text {
+    let bytes = path.as_bytes();
+    let end = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    Text::from([&bytes[..end], b"*"].concat())
+}

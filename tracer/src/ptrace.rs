@@ -1,0 +1,349 @@
+//! The engine on ptrace(2), with PTRACE_SEIZE. A seccomp filter stops each call once, at its
+//! entry; only where the result is evidence a second stop, at the exit, is paid for. Without a
+//! filter (a process that was already running) every call stops twice.
+
+use crate::{
+    Ending, Options, Recorded, TraceError,
+    observe::Event,
+    program::Pending,
+    recorder::{Next, Recorder},
+    stop::{Stop, Wait, wait_any},
+};
+use libc::c_int;
+use model::{Sysno, trace::Ended};
+use nix::{
+    errno::Errno,
+    sys::ptrace::{self, Options as PtraceOptions},
+    unistd::Pid,
+};
+use std::collections::HashMap;
+use supervisor::{Child, Command, Watch, launch::Report, launch::every_call, procfs};
+
+/// How calls are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// By the filter: a PTRACE_EVENT_SECCOMP at each entry.
+    Filtered,
+    /// By PTRACE_SYSCALL: a stop at each entry and each exit.
+    Unfiltered,
+}
+
+/// What is known of a thread that is being traced.
+#[derive(Debug, Default)]
+struct Tracee {
+    /// A call whose result is wanted, or was entered at least.
+    entered: Option<Option<Pending>>,
+}
+
+/// What the tracees' options have in common; EXITKILL only for children of our own.
+pub fn options(own_child: bool, calls: Calls) -> PtraceOptions {
+    let mut options = PtraceOptions::PTRACE_O_TRACESYSGOOD
+        | PtraceOptions::PTRACE_O_TRACEFORK
+        | PtraceOptions::PTRACE_O_TRACEVFORK
+        | PtraceOptions::PTRACE_O_TRACECLONE
+        | PtraceOptions::PTRACE_O_TRACEEXEC;
+    if own_child {
+        options |= PtraceOptions::PTRACE_O_EXITKILL;
+    }
+    if calls == Calls::Filtered {
+        options |= PtraceOptions::PTRACE_O_TRACESECCOMP;
+    }
+    options
+}
+
+/// Runs `command` and records it.
+///
+/// # Errors
+/// [`TraceError::Refused`] when the kernel lets nothing be traced, before the command has run.
+pub fn run(command: &Command, run_options: &Options) -> Result<Recorded, TraceError> {
+    match launch(command, run_options, Calls::Filtered) {
+        Err(TraceError::Refused(what, errno)) if what == FILTER => {
+            let mut recorded = launch(command, run_options, Calls::Unfiltered)?;
+            let reason = crate::describe(errno);
+            recorded.recorder.note(&format!("no seccomp filter ({reason}): every call stopped twice"));
+            Ok(recorded)
+        }
+        result => result,
+    }
+}
+
+const FILTER: &str = "a seccomp filter";
+
+fn launch(
+    command: &Command,
+    run_options: &Options,
+    calls: Calls,
+) -> Result<Recorded, TraceError> {
+    let (watch, body) = match calls {
+        Calls::Filtered => (Watch::Trace, &every_call(libc::SECCOMP_RET_TRACE)[..]),
+        Calls::Unfiltered => (Watch::Unfiltered, &[][..]),
+    };
+    let child = Child::start(command, watch, body)?;
+    run_options.signals.pass_to(child.pid);
+    if let Err(errno) = ptrace::seize(child.pid, options(true, calls)) {
+        let _ = nix::sys::signal::kill(child.pid, nix::sys::signal::Signal::SIGKILL);
+        child.reap();
+        return Err(TraceError::Refused("ptrace", errno));
+    }
+    let mut engine = Engine::new(Recorder::new(keeps_privileges()), run_options, calls);
+    engine.command = Some(child.pid.as_raw());
+    engine.recorder.start(child.pid.as_raw());
+    engine.tracees.insert(child.pid.as_raw(), Tracee::default());
+    engine.before_exec = true;
+    if calls == Calls::Unfiltered {
+        // It stops where it waits, and each of its calls from there on.
+        ptrace::interrupt(child.pid)?;
+    }
+    child.go()?;
+    engine.run()?;
+    let mut no_new_privs = false;
+    loop {
+        match child.report()? {
+            Report::Filtered { no_new_privs: set, .. } => no_new_privs = set,
+            Report::Refused(errno) => return Err(TraceError::Refused(FILTER, errno)),
+            Report::NotExecuted(errno) => return Err(TraceError::NotExecuted(errno)),
+            Report::Closed => break,
+        }
+    }
+    Ok(engine.recorded(no_new_privs))
+}
+
+/// Executing a set-user-id file keeps its effect only when the tracer could trace any process.
+fn keeps_privileges() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Follows tracees until none is left.
+pub struct Engine<'a> {
+    /// What they did.
+    pub recorder: Recorder,
+    /// The thread of the command itself.
+    pub command: Option<i32>,
+    /// Set while the child has not yet executed the command.
+    pub before_exec: bool,
+    tracees: HashMap<i32, Tracee>,
+    calls: Calls,
+    ending: Ending<'a>,
+    ended: Option<Ended>,
+    options: &'a Options,
+}
+
+impl<'a> Engine<'a> {
+    /// An engine without tracees.
+    pub fn new(recorder: Recorder, options: &'a Options, calls: Calls) -> Engine<'a> {
+        Engine {
+            recorder,
+            command: None,
+            before_exec: false,
+            tracees: HashMap::new(),
+            calls,
+            ending: Ending::new(&options.signals),
+            ended: None,
+            options,
+        }
+    }
+
+    /// Takes in a thread that was seized.
+    pub fn add(&mut self, tid: i32) {
+        self.tracees.insert(tid, Tracee::default());
+    }
+
+    /// The threads that are traced.
+    pub fn tids(&self) -> Vec<i32> {
+        self.tracees.keys().copied().collect()
+    }
+
+    /// What was recorded.
+    pub fn recorded(self, no_new_privs: bool) -> Recorded {
+        Recorded {
+            recorder: self.recorder,
+            ended: self.ended,
+            interrupted: self.ending.signal(),
+            no_new_privs,
+            results: true,
+        }
+    }
+
+    /// Serves the tracees until none is left.
+    ///
+    /// # Errors
+    /// When waiting fails.
+    pub fn run(&mut self) -> Result<(), TraceError> {
+        while !self.tracees.is_empty() {
+            self.ending.check(&self.recorder);
+            self.serve_one()?;
+        }
+        Ok(())
+    }
+
+    /// Serves the tracees until none is left or a signal asks profgen to end.
+    ///
+    /// # Errors
+    /// When waiting fails.
+    pub fn run_until_asked(&mut self) -> Result<(), TraceError> {
+        while !self.tracees.is_empty() && !self.ending.check(&self.recorder) {
+            self.serve_one()?;
+        }
+        Ok(())
+    }
+
+    fn serve_one(&mut self) -> Result<(), TraceError> {
+        match wait_any(0) {
+            Ok((tid, wait)) => self.waited(tid, wait),
+            Err(Errno::EINTR) => {}
+            Err(Errno::ECHILD) => self.tracees.clear(),
+            Err(errno) => return Err(errno.into()),
+        }
+        (self.options.progress)(&self.recorder);
+        Ok(())
+    }
+
+    fn waited(&mut self, tid: i32, wait: Wait) {
+        match wait {
+            Wait::Stopped(stop) => self.stopped(tid, stop),
+            Wait::Exited(_) | Wait::Killed(_) => self.gone(tid, wait),
+        }
+    }
+
+    fn gone(&mut self, tid: i32, wait: Wait) {
+        self.tracees.remove(&tid);
+        let process = self.recorder.process_of(tid);
+        if self.command == Some(tid) {
+            self.ended = wait.ended();
+            self.ending.command_ended();
+        }
+        // A leader is reported when all its threads are gone.
+        if process == tid {
+            self.recorder.process_ended(process, wait.ended());
+        } else {
+            self.recorder.thread_ended(tid);
+        }
+    }
+
+    fn stopped(&mut self, tid: i32, stop: Stop) {
+        if !self.tracees.contains_key(&tid) {
+            // A new child can stop before its parent's event says that it was made.
+            self.tracees.insert(tid, Tracee::default());
+            self.recorder.process_of(tid);
+        }
+        match stop {
+            Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
+                self.entry(tid);
+                self.resume(tid, 0);
+            }
+            Stop::Syscall => {
+                self.syscall(tid);
+                self.resume(tid, 0);
+            }
+            Stop::Event(libc::PTRACE_EVENT_EXEC) => {
+                self.executed(tid);
+                self.resume(tid, 0);
+            }
+            Stop::Event(
+                libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
+            ) => {
+                self.forked(tid);
+                self.resume(tid, 0);
+            }
+            Stop::Event(_) | Stop::Trap => self.resume(tid, 0),
+            Stop::Group(_) => listen(tid),
+            Stop::Signal(signal) => self.resume(tid, signal),
+        }
+    }
+
+    /// Lets a thread go on to its next stop, delivering a signal when there is one.
+    fn resume(&self, tid: i32, signal: c_int) {
+        let waits_for_exit = self.tracees.get(&tid).is_some_and(|tracee| tracee.entered.is_some());
+        let request = if self.calls == Calls::Unfiltered || waits_for_exit {
+            libc::PTRACE_SYSCALL
+        } else {
+            libc::PTRACE_CONT
+        };
+        resume(request, tid, signal);
+    }
+
+    /// A stop by PTRACE_SYSCALL: an exit whose result is wanted, or, unfiltered, either end.
+    fn syscall(&mut self, tid: i32) {
+        let Ok(info) = ptrace::syscall_info(Pid::from_raw(tid)) else { return };
+        match info.op {
+            libc::PTRACE_SYSCALL_INFO_ENTRY if self.calls == Calls::Unfiltered => self.entry(tid),
+            libc::PTRACE_SYSCALL_INFO_EXIT => {
+                let Some(tracee) = self.tracees.get_mut(&tid) else { return };
+                if let Some(Some(pending)) = tracee.entered.take() {
+                    // SAFETY: the kernel filled this member, for `op` says so.
+                    let exit = unsafe { info.u.exit };
+                    self.recorder.result(pending, Some(exit.sval));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, tid: i32) {
+        let Ok(info) = ptrace::syscall_info(Pid::from_raw(tid)) else { return };
+        // SAFETY: both members begin with number and arguments (ptrace(2)), and the kernel filled
+        // the one that `op` names.
+        let (number, args) = match info.op {
+            libc::PTRACE_SYSCALL_INFO_SECCOMP => unsafe { (info.u.seccomp.nr, info.u.seccomp.args) },
+            // SAFETY: as above.
+            libc::PTRACE_SYSCALL_INFO_ENTRY => unsafe { (info.u.entry.nr, info.u.entry.args) },
+            _ => return,
+        };
+        let Some(sysno) = Sysno::from_audit(info.arch, number as u32) else {
+            self.recorder.note("calls of an unknown architecture were not recorded");
+            return;
+        };
+        let executes = matches!(sysno.name(), Some("execve" | "execveat"));
+        if self.before_exec && self.calls == Calls::Unfiltered && !executes {
+            return;
+        }
+        let event = Event { tid, sysno, args, instruction_pointer: info.instruction_pointer };
+        let pending = match self.recorder.call(&event, || true) {
+            Next::Result(pending) => Some(pending),
+            Next::Proceed => None,
+        };
+        if sysno.name() == Some("exit") {
+            self.recorder.thread_ended(tid);
+        }
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            let exit_stops = self.calls == Calls::Unfiltered || pending.is_some();
+            tracee.entered = exit_stops.then_some(pending);
+        }
+    }
+
+    fn executed(&mut self, tid: i32) {
+        self.before_exec = false;
+        // The thread that called execve has taken over the leader's id; its old one is gone
+        // without a word, and so are the other threads.
+        let former = ptrace::getevent(Pid::from_raw(tid)).map_or(tid, |former| former as i32);
+        let entered = self.tracees.remove(&former).and_then(|tracee| tracee.entered);
+        if let Some(Some(pending)) = entered {
+            self.recorder.result(pending, Some(0));
+        }
+        self.tracees.insert(tid, Tracee::default());
+        self.recorder.executed(tid);
+    }
+
+    fn forked(&mut self, tid: i32) {
+        let Ok(child) = ptrace::getevent(Pid::from_raw(tid)) else { return };
+        let child = child as i32;
+        self.recorder.forked(tid, child);
+        self.tracees.entry(child).or_default();
+    }
+}
+
+/// Continues a stopped thread. One that is gone meanwhile is reported by wait.
+pub fn resume(request: libc::c_uint, tid: i32, signal: c_int) {
+    // SAFETY: these requests take a number as data; nix's wrappers know no real-time signals.
+    unsafe { libc::ptrace(request, tid, 0, i64::from(signal)) };
+}
+
+/// Leaves a thread in its group stop until SIGCONT. nix has no PTRACE_LISTEN.
+fn listen(tid: i32) {
+    resume(libc::PTRACE_LISTEN, tid, 0);
+}
+
+/// The threads of a process, for attaching.
+pub fn threads(process: i32) -> Vec<i32> {
+    procfs::threads(process).unwrap_or_default()
+}

@@ -1,0 +1,482 @@
+//! Turns the events of an engine into a trace: which process and program each call belongs to,
+//! what is new about it, and what may have been missed.
+
+use crate::{
+    modules,
+    observe::{Event, Observation, observe},
+    paths::{Namer, View},
+    plan::{Slots, Special},
+    program::{Pending, ProgramState},
+};
+use model::{
+    Access, KillTarget, Sysno, Text,
+    trace::{Completeness, Ended, Privileged, Process, Program, Untraced},
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ffi::CString,
+};
+use supervisor::procfs::{self, Mapping};
+
+/// The program of a process that has not yet executed the command.
+pub const BEFORE_EXEC: &str = "[before exec]";
+/// For how many processes the calls are kept one by one.
+const PROCESSES_BOUND: usize = 10_000;
+
+/// What the engine should do with a call whose entry was recorded.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing more.
+    Proceed,
+    /// Give the result to [`Recorder::result`].
+    Result(Pending),
+}
+
+#[derive(Debug)]
+struct ProcessState {
+    /// Index into the finished list.
+    id: usize,
+    program: usize,
+    /// Parsed when first needed, dropped when they may have changed.
+    mappings: Option<Vec<Mapping>>,
+    view: Option<View>,
+    /// The status that it passed to exit_group.
+    exiting: Option<i32>,
+}
+
+#[derive(Debug)]
+struct ProcessRecord {
+    parent: Option<usize>,
+    programs: Vec<usize>,
+    threads: u64,
+    counts: Vec<u64>,
+    ended: Option<Ended>,
+}
+
+/// Live numbers for a progress line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Processes seen so far.
+    pub processes: usize,
+    /// Calls seen so far.
+    pub calls: u64,
+    /// Distinct calls seen so far.
+    pub distinct: usize,
+}
+
+/// Collects a run.
+#[derive(Debug)]
+pub struct Recorder {
+    slots: Slots,
+    programs: Vec<ProgramState>,
+    program_index: HashMap<Text, usize>,
+    processes: HashMap<i32, ProcessState>,
+    records: Vec<ProcessRecord>,
+    threads: HashMap<i32, i32>,
+    privileges_kept: bool,
+    calls: u64,
+    unread: u64,
+    untraced: BTreeSet<Untraced>,
+    privileges: BTreeSet<Privileged>,
+    notes: BTreeSet<String>,
+}
+
+impl Recorder {
+    /// An empty recorder. `privileges_kept`: executing a set-user-id program works as without profgen.
+    pub fn new(privileges_kept: bool) -> Recorder {
+        Recorder {
+            slots: Slots::default(),
+            programs: Vec::new(),
+            program_index: HashMap::new(),
+            processes: HashMap::new(),
+            records: Vec::new(),
+            threads: HashMap::new(),
+            privileges_kept,
+            calls: 0,
+            unread: 0,
+            untraced: BTreeSet::new(),
+            privileges: BTreeSet::new(),
+            notes: BTreeSet::new(),
+        }
+    }
+
+    /// What has been seen so far.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            processes: self.records.len(),
+            calls: self.calls,
+            distinct: self.slots.len(),
+        }
+    }
+
+    /// Sets whether privileges are kept, once that is known.
+    pub fn set_privileges_kept(&mut self, kept: bool) {
+        self.privileges_kept = kept;
+    }
+
+    /// Adds something that the reader of the trace must know.
+    pub fn note(&mut self, note: &str) {
+        if !self.notes.contains(note) {
+            self.notes.insert(note.to_owned());
+        }
+    }
+
+    /// The first process, which is profgen's own until it executes the command.
+    pub fn start(&mut self, process: i32) {
+        let program = self.program(Text::from(BEFORE_EXEC));
+        self.add_process(process, None, program);
+    }
+
+    /// A process that was there before the recording began.
+    pub fn attached(&mut self, process: i32) {
+        self.process_of(process);
+    }
+
+    /// A new thread or process `tid`, made by a thread of ours.
+    pub fn forked(&mut self, maker: i32, tid: i32) {
+        let process = procfs::family(tid).map_or(tid, |family| family.process);
+        let parent = self.process_of(maker);
+        if process == parent {
+            self.add_thread(tid, process);
+        } else if self.processes.contains_key(&process) {
+            // It was seen before its parent said that it had made it.
+            self.set_parent(process, parent);
+        } else {
+            let program = self.processes.get(&parent).map(|state| state.program);
+            let program = program.unwrap_or_else(|| self.program_of(process));
+            self.add_process(process, Some(parent), program);
+        }
+    }
+
+    fn add_thread(&mut self, tid: i32, process: i32) {
+        if self.threads.insert(tid, process).is_none()
+            && let Some(state) = self.processes.get(&process)
+        {
+            self.records[state.id].threads += 1;
+        }
+    }
+
+    fn set_parent(&mut self, process: i32, parent: i32) {
+        let parent = self.processes.get(&parent).map(|state| state.id);
+        if let Some(state) = self.processes.get(&process) {
+            self.records[state.id].parent = parent;
+        }
+    }
+
+    fn add_process(&mut self, process: i32, parent: Option<i32>, program: usize) {
+        let parent = parent.and_then(|parent| self.processes.get(&parent)).map(|state| state.id);
+        let id = self.records.len();
+        self.records.push(ProcessRecord {
+            parent,
+            programs: vec![program],
+            threads: 1,
+            counts: Vec::new(),
+            ended: None,
+        });
+        let state = ProcessState { id, program, mappings: None, view: None, exiting: None };
+        self.processes.insert(process, state);
+        self.threads.insert(process, process);
+    }
+
+    /// The process of a thread; both are taken in when they are seen first.
+    pub fn process_of(&mut self, tid: i32) -> i32 {
+        if let Some(&process) = self.threads.get(&tid) {
+            return process;
+        }
+        let family = procfs::family(tid);
+        let process = family.map_or(tid, |family| family.process);
+        if !self.processes.contains_key(&process) {
+            let program = self.program_of(process);
+            let parent = family.map(|family| family.parent);
+            self.add_process(process, parent, program);
+        }
+        if tid != process {
+            self.add_thread(tid, process);
+        }
+        process
+    }
+
+    fn program_of(&mut self, process: i32) -> usize {
+        match procfs::link(process, "exe") {
+            Ok(path) => self.program(path),
+            Err(_) => self.program(Text::from("[unknown]")),
+        }
+    }
+
+    fn program(&mut self, path: Text) -> usize {
+        if let Some(&index) = self.program_index.get(&path) {
+            return index;
+        }
+        self.programs.push(ProgramState::new(path.clone()));
+        self.program_index.insert(path, self.programs.len() - 1);
+        self.programs.len() - 1
+    }
+
+    /// `process` has executed another image; of its threads only this one is left.
+    pub fn executed(&mut self, process: i32) {
+        let program = self.program_of(process);
+        self.threads.retain(|&tid, &mut of| of != process || tid == process);
+        let Some(state) = self.processes.get_mut(&process) else { return };
+        state.program = program;
+        state.mappings = None;
+        state.exiting = None;
+        let record = &mut self.records[state.id];
+        if record.programs.last() != Some(&program) {
+            record.programs.push(program);
+        }
+        self.programs[program].executions += 1;
+        self.initial_modules(process, program);
+    }
+
+    /// The executable and its loader, which the kernel itself mapped.
+    fn initial_modules(&mut self, process: i32, program: usize) {
+        let path = self.programs[program].path.clone();
+        if self.programs[program].has_module(&path) {
+            return;
+        }
+        let mappings = procfs::mappings(process).unwrap_or_default();
+        for mapping in mappings.iter().filter(|mapping| mapping.is_file() && mapping.executable) {
+            if self.programs[program].has_module(&mapping.path) {
+                continue;
+            }
+            let opened_as = if mapping.path == path {
+                format!("/proc/{process}/exe")
+            } else {
+                format!("/proc/{process}/root{}", mapping.path)
+            };
+            let module = modules::identify(mapping.path.clone(), &opened_as);
+            self.programs[program].add_module(module);
+        }
+        if let Some(state) = self.processes.get_mut(&process) {
+            state.mappings = Some(mappings);
+        }
+    }
+
+    /// The thread is gone.
+    pub fn thread_ended(&mut self, tid: i32) {
+        self.threads.remove(&tid);
+    }
+
+    /// The process is gone. `ended` is absent when the engine does not see how.
+    pub fn process_ended(&mut self, process: i32, ended: Option<Ended>) {
+        self.threads.retain(|_, &mut of| of != process);
+        if let Some(state) = self.processes.remove(&process) {
+            let record = &mut self.records[state.id];
+            record.ended = ended.or(state.exiting.map(Ended::Exit));
+        }
+    }
+
+    /// The processes that are still there.
+    pub fn live(&self) -> impl Iterator<Item = i32> {
+        self.processes.keys().copied()
+    }
+
+    /// Records the entry of a call. `valid` says afterwards whether the thread stood still: what
+    /// was read of another one that took its place is dropped.
+    pub fn call(&mut self, event: &Event, valid: impl FnOnce() -> bool) -> Next {
+        let slot = self.slots.of(event.sysno);
+        let process = self.process_of(event.tid);
+        self.calls += 1;
+        let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
+        let index = state.program;
+        let counts = &mut self.records[state.id].counts;
+        if counts.len() <= slot {
+            counts.resize(slot + 1, 0);
+        }
+        counts[slot] += 1;
+        let program = &mut self.programs[index];
+        if program.count(slot) {
+            let site = locate(state, process, event);
+            program.locate(slot, site);
+        }
+        let plan = self.slots.plan(slot);
+        if plan.only_counts() {
+            return Next::Proceed;
+        }
+        let view = state.view.get_or_insert_with(|| View::of(process));
+        let namer = Namer { tid: event.tid, process, view };
+        let threads = &self.threads;
+        let target = |argument| kill_target(threads, process, argument);
+        let observation = observe(event, plan, &namer, &target);
+        if !valid() {
+            return Next::Proceed;
+        }
+        self.unread += u64::from(observation.unread);
+        self.special(event, process, index, slot, &observation);
+        let plan = self.slots.plan(slot);
+        let names = plan.values.iter().map(|value| value.name);
+        let pending = self.programs[index].take(index, slot, names, observation);
+        if plan.wants_result {
+            Next::Result(pending)
+        } else {
+            self.programs[index].settle(pending, Some(0));
+            Next::Proceed
+        }
+    }
+
+    fn special(
+        &mut self,
+        event: &Event,
+        process: i32,
+        program: usize,
+        slot: usize,
+        observation: &Observation,
+    ) {
+        if let Some(fd) = observation.module {
+            self.map_module(process, event.tid, program, fd);
+        }
+        match self.slots.plan(slot).special {
+            Special::Execute => self.executing(process, observation),
+            Special::ChangesView => {
+                if let Some(state) = self.processes.get_mut(&process) {
+                    state.view = None;
+                }
+            }
+            Special::Seccomp | Special::Prctl => self.filters(event, program, slot),
+            Special::ExitProcess => {
+                if let Some(state) = self.processes.get_mut(&process) {
+                    state.exiting = Some(event.args[0] as i32 & 0xff);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn map_module(&mut self, process: i32, tid: i32, program: usize, fd: i32) {
+        if let Some(state) = self.processes.get_mut(&process) {
+            state.mappings = None;
+        }
+        let Ok(path) = procfs::descriptor(tid, fd) else { return };
+        if !self.programs[program].has_module(&path) {
+            let module = modules::identify(path, &format!("/proc/{tid}/fd/{fd}"));
+            self.programs[program].add_module(module);
+        }
+    }
+
+    /// A file that would give privileges which it does not give under this engine.
+    fn executing(&mut self, process: i32, observation: &Observation) {
+        if self.privileges_kept {
+            return;
+        }
+        for (place, accesses) in &observation.files {
+            let path = place.resolved.as_ref().unwrap_or(&place.named);
+            if accesses.contains(&Access::Execute)
+                && let Some(kind) = privilege(process, path)
+            {
+                self.privileges.insert(Privileged { program: path.clone(), kind: kind.to_owned() });
+            }
+        }
+    }
+
+    /// seccomp(SECCOMP_SET_MODE_FILTER) is operation 1, PR_SET_SECCOMP is 22.
+    fn filters(&mut self, event: &Event, program: usize, slot: usize) {
+        let by_seccomp = self.slots.plan(slot).special == Special::Seccomp;
+        let sets = event.args[0] & 0xffff_ffff == if by_seccomp { 1 } else { 22 };
+        if sets {
+            let path = self.programs[program].path.clone();
+            let note = format!("{path} filters its own system calls: those that it denies are not seen");
+            self.note(&note);
+        }
+    }
+
+    /// Gives the result of a call.
+    pub fn result(&mut self, pending: Pending, result: Option<i64>) {
+        let program = pending.program();
+        self.programs[program].settle(pending, result);
+    }
+
+    /// Says that a process was seen and is not traced.
+    pub fn untraced(&mut self, process: i32, reason: &str) {
+        let program = procfs::link(process, "exe").unwrap_or_else(|_| Text::from("a process"));
+        self.untraced.insert(Untraced { program, reason: reason.to_owned() });
+    }
+
+    /// The trace's lists.
+    pub fn finish(self) -> (Vec<Program>, Vec<Process>, Completeness) {
+        let cut = self.programs.iter().flat_map(ProgramState::cuts).collect::<BTreeSet<_>>();
+        let mut completeness = Completeness {
+            unread: self.unread,
+            untraced: self.untraced.into_iter().collect(),
+            cut: cut.into_iter().collect(),
+            privileges: self.privileges.into_iter().collect(),
+            notes: self.notes,
+            ..Completeness::default()
+        };
+        if self.records.len() > PROCESSES_BOUND {
+            let what = "the processes listed one by one".to_owned();
+            completeness.cut.push(model::trace::Cut { what, bound: PROCESSES_BOUND as u64 });
+        }
+        let mut order: Vec<usize> = (0..self.programs.len()).collect();
+        order.sort_by(|&a, &b| self.programs[a].path.cmp(&self.programs[b].path));
+        let mut place = vec![0_u32; order.len()];
+        for (position, &index) in order.iter().enumerate() {
+            place[index] = position as u32;
+        }
+        let mut programs: Vec<Program> =
+            self.programs.into_iter().map(|program| program.finish(&self.slots)).collect();
+        programs.sort_by(|a, b| a.path.cmp(&b.path));
+        let slots = &self.slots;
+        let listed = self.records.into_iter().take(PROCESSES_BOUND).enumerate();
+        let processes = listed.map(|(id, record)| Process {
+            id: id as u32,
+            parent: record.parent.map(|parent| parent as u32),
+            programs: record.programs.iter().map(|&program| place[program]).collect(),
+            threads: record.threads,
+            calls: by_call(slots, &record.counts),
+            ended: record.ended,
+        });
+        (programs, processes.collect(), completeness)
+    }
+}
+
+fn by_call(slots: &Slots, counts: &[u64]) -> std::collections::BTreeMap<Sysno, u64> {
+    let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    counted.map(|(slot, &count)| (slots.plan(slot).sysno, count)).collect()
+}
+
+fn locate(
+    state: &mut ProcessState,
+    process: i32,
+    event: &Event,
+) -> Option<model::trace::Site> {
+    let known = state.mappings.as_ref();
+    if let Some(site) = known.and_then(|known| procfs::call_site(known, event.instruction_pointer)) {
+        return Some(site);
+    }
+    // Not there, or mapped since.
+    let mappings = procfs::mappings(process).ok()?;
+    let site = procfs::call_site(&mappings, event.instruction_pointer);
+    state.mappings = Some(mappings);
+    site
+}
+
+fn kill_target(threads: &HashMap<i32, i32>, own: i32, argument: i32) -> KillTarget {
+    match (argument, threads.get(&argument)) {
+        (-1, _) => KillTarget::Everyone,
+        (..=0, _) => KillTarget::Group,
+        (_, Some(&process)) if process == own => KillTarget::Own,
+        (_, Some(_)) => KillTarget::Traced,
+        (_, None) => KillTarget::Other,
+    }
+}
+
+/// What the file at `path` would give to `process`, when that is more than it has.
+fn privilege(process: i32, path: &Text) -> Option<&'static str> {
+    let metadata = std::fs::metadata(path.as_path()).ok()?;
+    let family = procfs::family(process)?;
+    let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
+    let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
+    let group = std::os::unix::fs::MetadataExt::gid(&metadata);
+    if mode & libc::S_ISUID != 0 && owner != family.user {
+        return Some("set-user-id bit");
+    }
+    if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 && group != family.group {
+        return Some("set-group-id bit");
+    }
+    let c_path = CString::new(path.as_bytes()).ok()?;
+    // SAFETY: the strings are NUL-terminated; with size 0 nothing is written.
+    let size = unsafe {
+        libc::getxattr(c_path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
+    };
+    (size > 0 && family.user != 0).then_some("file capabilities")
+}
