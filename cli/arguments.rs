@@ -15,8 +15,10 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a command, record everything it does, and write its profiles
-    #[command(after_help = "Exit status: the command's own; 125 when profgen itself failed, 126 when \
-        the command cannot be executed, 127 when it is not found.")]
+    #[command(
+        after_help = "Exit status: the command's own; 125 when profgen itself failed, 126 when \
+        the command cannot be executed, 127 when it is not found."
+    )]
     Trace(TraceArguments),
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]

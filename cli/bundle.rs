@@ -59,15 +59,16 @@ impl Place {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let target = match fstatat(&self.parent, Path::new(&self.name), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) => match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-                SFlag::S_IFDIR => Path::new(&self.name),
-                SFlag::S_IFLNK => bail!("it is a symbolic link"),
-                _ => bail!("it is no directory"),
-            },
-            Err(Errno::ENOENT) => Path::new("."),
-            Err(errno) => return Err(errno.into()),
-        };
+        let target =
+            match fstatat(&self.parent, Path::new(&self.name), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(stat) => match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+                    SFlag::S_IFDIR => Path::new(&self.name),
+                    SFlag::S_IFLNK => bail!("it is a symbolic link"),
+                    _ => bail!("it is no directory"),
+                },
+                Err(Errno::ENOENT) => Path::new("."),
+                Err(errno) => return Err(errno.into()),
+            };
         let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
         Ok(faccessat(&self.parent, target, wanted, AtFlags::AT_EACCESS)?)
     }
@@ -111,8 +112,9 @@ impl Bundle {
         let name = format!("{}-{}.json", trace.started.replace([':', '-'], ""), trace.id);
         let traces = make(&self.directory, Path::new(TRACES))
             .with_context(|| format!("cannot make {}", self.path.join(TRACES).display()))?;
-        write_in(&traces, Path::new(&name), &to_json(trace)?)
-            .with_context(|| format!("cannot write {}", self.path.join(TRACES).join(&name).display()))
+        write_in(&traces, Path::new(&name), &to_json(trace)?).with_context(|| {
+            format!("cannot write {}", self.path.join(TRACES).join(&name).display())
+        })
     }
 
     /// Writes one of the files that are made from the evidence.

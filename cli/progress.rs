@@ -46,7 +46,9 @@ impl Progress {
         let _ = write!(
             std::io::stderr(),
             "\r\x1b[Kprofgen: {} processes, {} calls, {} distinct",
-            seen.processes, seen.calls, seen.distinct
+            seen.processes,
+            seen.calls,
+            seen.distinct
         );
         self.written.set(true);
     }

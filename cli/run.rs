@@ -30,8 +30,8 @@ fn audit(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure> {
     let (command, signals) =
         command_with_signals(&arguments.command).context("cannot prepare the command")?;
     let command = command.map_err(|error| Failure::with(error.status(), error.into()))?;
-    let audit = confine::audit(policy, &command, &signals)
-        .map_err(|error| failure(arguments, error))?;
+    let audit =
+        confine::audit(policy, &command, &signals).map_err(|error| failure(arguments, error))?;
     signals.finish();
     for violation in &audit.violations {
         say(&describe(violation));
@@ -61,8 +61,8 @@ fn describe(violation: &Violation) -> String {
     let shown: Vec<String> =
         args.iter().take(count_of_args).map(|argument| format!("{argument:#x}")).collect();
     let times = if *count == 1 { String::new() } else { format!(" {count} times, first") };
-    let place = site.as_ref().map_or_else(String::new, |site| {
-        format!(" at {}+{:#x}", site.module, site.offset)
-    });
+    let place = site
+        .as_ref()
+        .map_or_else(String::new, |site| format!(" at {}+{:#x}", site.module, site.offset));
     format!("would deny {program}: {sysno:#}({}){times}{place}", shown.join(", "))
 }

@@ -6,8 +6,12 @@ use std::path::Path;
 
 /// Prints the summary.
 pub fn print(bundle: &Path, trace: &Trace, written: &Written, arguments: &TraceArguments) {
-    let calls: u64 =
-        trace.programs.iter().flat_map(|program| program.calls.values()).map(|call| call.count).sum();
+    let calls: u64 = trace
+        .programs
+        .iter()
+        .flat_map(|program| program.calls.values())
+        .map(|call| call.count)
+        .sum();
     say(&format!(
         "recorded {} ({}): {}, {} calls, {} distinct",
         arguments.command.first().map_or_else(
@@ -31,9 +35,8 @@ pub fn print(bundle: &Path, trace: &Trace, written: &Written, arguments: &TraceA
     }
     let entries = || written.policy.calls.values();
     let observed = entries().filter(|entry| entry.origins.observed.is_some()).count();
-    let variant = |entry: &&Entry| {
-        entry.origins.observed.is_none() && !entry.origins.variant.is_empty()
-    };
+    let variant =
+        |entry: &&Entry| entry.origins.observed.is_none() && !entry.origins.variant.is_empty();
     let variants = entries().filter(variant).count();
     say(&format!(
         "{}: policy.json allows {} system calls ({observed} observed in {}, {variants} variants of those, {} implied), seccomp.json is for Docker and OCI runtimes",
@@ -43,7 +46,8 @@ pub fn print(bundle: &Path, trace: &Trace, written: &Written, arguments: &TraceA
         written.policy.calls.len() - observed - variants,
     ));
     if !arguments.command.is_empty() {
-        let command: Vec<_> = arguments.command.iter().map(|word| quoted(&word.to_string_lossy())).collect();
+        let command: Vec<_> =
+            arguments.command.iter().map(|word| quoted(&word.to_string_lossy())).collect();
         let policy = quoted(&bundle.join(crate::bundle::POLICY).to_string_lossy());
         let mut command = command.join(" ");
         if command.len() > 200 {

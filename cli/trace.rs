@@ -11,14 +11,14 @@ use crate::{
 };
 use anyhow::{Context, anyhow};
 use merger::{Input, merge};
-use model::{Trace, document::to_json, trace::EngineName, trace::Ended};
+use model::{Trace, document::to_json, trace::Ended, trace::EngineName};
 use std::{ffi::OsString, path::PathBuf};
 use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
 
 pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
-    let (command, signals) = command_with_signals(&command_line(arguments))
-        .context("cannot prepare the command")?;
+    let (command, signals) =
+        command_with_signals(&command_line(arguments)).context("cannot prepare the command")?;
     let place = Place::find(&output(arguments))?;
     let command = match arguments.pid {
         Some(_) => None,

@@ -3,11 +3,7 @@
 //! Two runs of one program need not make the same calls: how long somebody waits decides about futex and the like.
 //! So up to three runs of each tracer are united before a difference counts; what then still differs must stand,
 //! with its reason, in `differential/allow.tsv`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -94,9 +90,7 @@ fn unexplained(
     side: &str,
     allowed: &Allowed,
 ) -> Vec<String> {
-    let differing = seen
-        .difference(other)
-        .map(|(arch, name)| format!("{arch}:{name}"));
+    let differing = seen.difference(other).map(|(arch, name)| format!("{arch}:{name}"));
     // The kernel makes restart_syscall of a call that a stop interrupted: it tells of the tracer.
     differing
         .filter(|call| {
@@ -112,9 +106,8 @@ struct Allowed(BTreeSet<(String, String)>);
 impl Allowed {
     fn load(workload: &str, engine: &str) -> Allowed {
         let applies = |pattern: &str, value: &str| pattern == "*" || pattern == value;
-        let rows = rows()
-            .into_iter()
-            .filter(|row| applies(&row[0], workload) && applies(&row[1], engine));
+        let rows =
+            rows().into_iter().filter(|row| applies(&row[0], workload) && applies(&row[1], engine));
         Allowed(rows.map(|[_, _, call, side, _]| (side, call)).collect())
     }
 }
@@ -123,14 +116,10 @@ impl Allowed {
 fn rows() -> Vec<[String; 5]> {
     let text =
         fs::read_to_string(tests_dir().join("differential/allow.tsv")).expect("read allow.tsv");
-    let lines = text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let columns = |line: &str| -> [String; 5] {
         let columns: Vec<String> = line.split('\t').map(str::to_owned).collect();
-        columns
-            .try_into()
-            .unwrap_or_else(|_| panic!("allow.tsv: not five columns: {line}"))
+        columns.try_into().unwrap_or_else(|_| panic!("allow.tsv: not five columns: {line}"))
     };
     lines.map(columns).collect()
 }
@@ -143,18 +132,9 @@ fn every_allowed_difference_names_what_exists_and_has_a_reason() {
             workload == "*" || workloads.contains(&workload),
             "allow.tsv: no workload {workload}"
         );
-        assert!(
-            ["*", "ptrace", "notify"].contains(&&*engine),
-            "allow.tsv: no engine {engine}"
-        );
-        assert!(
-            call.contains(':'),
-            "allow.tsv: {call} is not architecture:call"
-        );
-        assert!(
-            ["strace", "profgen"].contains(&&*side),
-            "allow.tsv: no side {side}"
-        );
+        assert!(["*", "ptrace", "notify"].contains(&&*engine), "allow.tsv: no engine {engine}");
+        assert!(call.contains(':'), "allow.tsv: {call} is not architecture:call");
+        assert!(["strace", "profgen"].contains(&&*side), "allow.tsv: no side {side}");
         assert!(reason.len() > 20, "allow.tsv: no reason for {call}");
     }
 }

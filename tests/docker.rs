@@ -1,9 +1,5 @@
 //! `docker run --security-opt seccomp=DIR/seccomp.json` works for a program that was traced on the host.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -56,24 +52,10 @@ fn check(docker: &Docker, options: &[&str]) {
         if script != WITHOUT_MKDIR {
             continue;
         }
-        let behind_mkdir = [
-            "/bin/extra-call",
-            "mkdir",
-            "/bin/busybox",
-            "sh",
-            "-c",
-            script,
-        ];
+        let behind_mkdir = ["/bin/extra-call", "mkdir", "/bin/busybox", "sh", "-c", script];
         let ran = docker.run(&confined, &behind_mkdir);
-        let said = ran
-            .stderr
-            .lines()
-            .find_map(|line| line.strip_prefix("extra-call: mkdir: "));
-        assert!(
-            matches!(said, Some("1" | "38")),
-            "mkdir was not denied: {said:?}\n{}",
-            ran.stderr
-        );
+        let said = ran.stderr.lines().find_map(|line| line.strip_prefix("extra-call: mkdir: "));
+        assert!(matches!(said, Some("1" | "38")), "mkdir was not denied: {said:?}\n{}", ran.stderr);
         assert_eq!(
             (&*ran.stdout, ran.status),
             (&*native.stdout, status),
@@ -83,11 +65,7 @@ fn check(docker: &Docker, options: &[&str]) {
 
         // Docker's own profile lets it through: what denied it was ours.
         let ran = docker.run(options, &behind_mkdir);
-        assert!(
-            ran.stderr.contains("extra-call: mkdir: 0"),
-            "{}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains("extra-call: mkdir: 0"), "{}", ran.stderr);
     }
 }
 
@@ -100,10 +78,7 @@ fn traced(script: &str) -> (Bundle, run::Ran) {
         let busybox = busybox.display().to_string();
         words.extend([&*busybox, "sh", "-c", script]);
         let mut command = Command::new(words[0]);
-        command
-            .args(&words[1..])
-            .env_clear()
-            .envs([("PATH", PATH), ("LC_ALL", "C")]);
+        command.args(&words[1..]).env_clear().envs([("PATH", PATH), ("LC_ALL", "C")]);
         run::run_command(command, Duration::from_secs(60))
     };
     let native = command(&[]);

@@ -1,9 +1,5 @@
 //! The workloads themselves, without profgen: a test that compares runs is worth what its workloads are.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -22,14 +18,8 @@ fn check(name: &str) {
     assert_eq!(first.status, workload.status, "status of {name}");
     for _ in 0..2 {
         let again = Scene::prepare(&workload).run_native();
-        assert_eq!(
-            again.stdout, first.stdout,
-            "output of {name} changes from run to run"
-        );
-        assert_eq!(
-            again.status, first.status,
-            "status of {name} changes from run to run"
-        );
+        assert_eq!(again.stdout, first.stdout, "output of {name} changes from run to run");
+        assert_eq!(again.status, first.status, "status of {name} changes from run to run");
     }
 }
 

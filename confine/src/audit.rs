@@ -44,11 +44,7 @@ pub struct Audit {
 ///
 /// # Errors
 /// When the kernel gives no listener, or the command cannot be executed.
-pub fn audit(
-    policy: &Policy,
-    command: &Command,
-    signals: &Signals,
-) -> Result<Audit, ConfineError> {
+pub fn audit(policy: &Policy, command: &Command, signals: &Signals) -> Result<Audit, ConfineError> {
     let program = compile(&Ruleset::from_policy(policy, Denied::Notify))?;
     let child = Child::start(command, Watch::Notify, program.insns())?;
     signals.pass_to(child.pid);

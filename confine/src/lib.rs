@@ -14,7 +14,7 @@ use supervisor::{LaunchError, command::describe};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
     /// The policy makes no filter.
-    #[error("cannot compile the policy: {0}")]
+    #[error("cannot compile the policy")]
     Compile(#[from] filter::CompileError),
     /// The child could not be made.
     #[error(transparent)]

@@ -6,9 +6,9 @@
 use crate::{
     Action, CallRule, Program, ProgramError, Ruleset,
     assemble::assemble,
-    condition::compare,
+    condition::{compare, facts},
     data::ARCH,
-    diagram::{Diagram, Node, Test, WHOLE},
+    diagram::{Diagram, Fact, Node, Test, WHOLE},
     insn::Cond,
     numbers::{Range, coalesce, search},
     ruleset::numbers,
@@ -106,16 +106,15 @@ fn call(diagram: &mut Diagram, audit: u32, rule: &CallRule) -> Node {
     }
 }
 
-/// All comparisons of the rule give the action; the first that fails leads to `no`.
-fn alternative(
-    diagram: &mut Diagram,
-    audit: u32,
-    rule: &Rule,
-    action: Action,
-    no: Node,
-) -> Node {
+/// All comparisons of the rule give the action; the first that fails leads to `no`, past whatever
+/// there is known from those that held.
+fn alternative(diagram: &mut Diagram, audit: u32, rule: &Rule, action: Action, no: Node) -> Node {
     let mut yes = diagram.end(action.value());
-    for comparison in rule.comparisons().iter().rev() {
+    let comparisons = rule.comparisons();
+    for (at, comparison) in comparisons.iter().enumerate().rev() {
+        let known: Vec<Fact> =
+            comparisons[..at].iter().flat_map(|held| facts(audit, held)).collect();
+        let no = diagram.given(&known, no);
         yes = compare(diagram, audit, comparison, yes, no);
     }
     yes

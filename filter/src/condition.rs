@@ -54,8 +54,7 @@ pub(crate) fn compare(
     yes: Node,
     no: Node,
 ) -> Node {
-    let max = if data::is_64bit(audit) { u64::MAX } else { u64::from(u32::MAX) };
-    let (form, negated) = form(comparison, max);
+    let (form, negated) = form(comparison, max(audit));
     let (yes, no) = if negated { (no, yes) } else { (yes, no) };
     let low = data::low(audit, comparison.index());
     match (form, data::high(audit, comparison.index())) {
@@ -68,7 +67,7 @@ pub(crate) fn compare(
             // Where a rule fails, the next one often compares the same argument: what is known of
             // the high half then need not be asked again.
             let no_low = match high_mask {
-                WHOLE => diagram.given(high, Fact::Is(high_value), no),
+                WHOLE => diagram.given(&[Fact::Is(high, high_value)], no),
                 _ => no,
             };
             let answers = Answers { yes, no: no_low };
@@ -82,6 +81,25 @@ pub(crate) fn compare(
             at_least(diagram, high, low, bound, Answers { yes, no })
         }
     }
+}
+
+/// What is known of the words of an argument when the comparison holds.
+pub(crate) fn facts(audit: u32, comparison: &ArgCmp) -> Vec<Fact> {
+    let (Form::Bits { mask, value }, false) = form(comparison, max(audit)) else {
+        return Vec::new();
+    };
+    let low = Some(data::low(audit, comparison.index()));
+    let high = data::high(audit, comparison.index());
+    let fact = |word: Option<u32>, shift| match (mask >> shift) as u32 {
+        WHOLE => word.map(|word| Fact::Is(word, (value >> shift) as u32)),
+        _ => None,
+    };
+    fact(low, 0).into_iter().chain(fact(high, 32)).collect()
+}
+
+/// The greatest argument.
+fn max(audit: u32) -> u64 {
+    if data::is_64bit(audit) { u64::MAX } else { u64::from(u32::MAX) }
 }
 
 /// Where a test leads.
@@ -116,11 +134,8 @@ fn at_least(diagram: &mut Diagram, high: u32, low: u32, bound: u64, answers: Ans
     if low_bound == 0 {
         return ask(diagram, high, Cond::Ge, high_bound, answers);
     }
-    let fact = Fact::Is(high_bound);
-    let equal = Answers {
-        yes: diagram.given(high, fact, yes),
-        no: diagram.given(high, fact, no),
-    };
+    let fact = [Fact::Is(high, high_bound)];
+    let equal = Answers { yes: diagram.given(&fact, yes), no: diagram.given(&fact, no) };
     let equal = ask(diagram, low, Cond::Ge, low_bound, equal);
     if high_bound == 0 {
         return ask(diagram, high, Cond::Eq, 0, Answers { yes: equal, no: yes });

@@ -42,8 +42,10 @@ pub(crate) struct Test {
 /// What is known about a word.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fact {
-    Is(u32),
-    IsNot(u32),
+    /// The word at this offset has this value.
+    Is(u32, u32),
+    /// It has not.
+    IsNot(u32, u32),
 }
 
 /// All nodes.
@@ -72,17 +74,16 @@ impl Diagram {
     /// passed over.
     pub(crate) fn test(&mut self, mut test: Test) -> Node {
         if test.cond == Cond::Eq && test.mask == WHOLE {
-            test.yes = self.given(test.word, Fact::Is(test.k), test.yes);
-            test.no = self.given(test.word, Fact::IsNot(test.k), test.no);
+            test.yes = self.given(&[Fact::Is(test.word, test.k)], test.yes);
+            test.no = self.given(&[Fact::IsNot(test.word, test.k)], test.no);
         }
         if test.yes == test.no { test.yes } else { self.node(Step::Test(test)) }
     }
 
-    /// Where a node leads to at once when something is known about a word.
-    pub(crate) fn given(&self, word: u32, fact: Fact, mut node: Node) -> Node {
+    /// Where a node leads to at once when something is known about words.
+    pub(crate) fn given(&self, facts: &[Fact], mut node: Node) -> Node {
         while let Step::Test(test) = self.step(node)
-            && test.word == word
-            && let Some(answer) = fact.answer(&test)
+            && let Some(answer) = facts.iter().find_map(|fact| fact.answer(&test))
         {
             node = if answer { test.yes } else { test.no };
         }
@@ -105,14 +106,21 @@ impl Node {
 }
 
 impl Fact {
-    /// The answer to a test on the word, where it follows.
+    /// The answer to a test, where it follows.
     fn answer(self, test: &Test) -> Option<bool> {
         match self {
-            Fact::Is(value) => Some(test.cond.holds(value & test.mask, test.k)),
-            Fact::IsNot(value) if test.cond == Cond::Eq && test.mask == WHOLE && test.k == value => {
+            Fact::Is(word, value) if word == test.word => {
+                Some(test.cond.holds(value & test.mask, test.k))
+            }
+            Fact::IsNot(word, value)
+                if word == test.word
+                    && test.cond == Cond::Eq
+                    && test.mask == WHOLE
+                    && test.k == value =>
+            {
                 Some(false)
             }
-            Fact::IsNot(_) => None,
+            _ => None,
         }
     }
 }

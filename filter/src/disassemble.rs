@@ -119,7 +119,7 @@ fn numbers(known: &Known, cond: Cond, number: u32) -> String {
     let is_x86_64 = known.audit == Some(Arch::X86_64.audit());
     match (cond, name(known, number)) {
         (Cond::Ge, _) if number == X32_BIT && is_x86_64 => "from x32 on".to_owned(),
-        (Cond::Eq, Some(call)) => call.to_owned(),
+        (Cond::Eq, Some(call)) => call,
         (Cond::Ge, Some(call)) => format!("from {call} on"),
         (Cond::Gt, Some(call)) => format!("after {call}"),
         (Cond::Ge, None) => match number.checked_sub(1).and_then(|last| name(known, last)) {
@@ -130,6 +130,11 @@ fn numbers(known: &Known, cond: Cond, number: u32) -> String {
     }
 }
 
-fn name(known: &Known, number: u32) -> Option<&'static str> {
-    Sysno::from_audit(known.audit?, number)?.name()
+/// The name of a call, with its architecture where the audit value does not tell it.
+fn name(known: &Known, number: u32) -> Option<String> {
+    let sysno = Sysno::from_audit(known.audit?, number)?;
+    match (sysno.arch(), sysno.name()?) {
+        (Arch::X32, _) => Some(format!("{sysno:#}")),
+        (_, name) => Some(name.to_owned()),
+    }
 }

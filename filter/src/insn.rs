@@ -229,7 +229,8 @@ mod tests {
     #[test]
     fn exactly_the_operations_of_seccomp_are_known() {
         // kernel/seccomp.c lists them: 9 arithmetic twice, 4 jumps twice, and 15 others.
-        let known = (0..=u16::MAX).filter(|&code| Insn { code, jt: 0, jf: 0, k: 0 }.decode().is_some());
+        let known =
+            (0..=u16::MAX).filter(|&code| Insn { code, jt: 0, jf: 0, k: 0 }.decode().is_some());
         assert_eq!(known.count(), 9 * 2 + 4 * 2 + 15);
     }
 

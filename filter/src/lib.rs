@@ -10,6 +10,22 @@
 //! * [`Ruleset`]: an action, or argument rules, for each call of each architecture
 //! * [`Program`]: instructions that the kernel accepts as a filter
 //! * [`SeccompData`]: a call, as a filter sees it
+//!
+//! ```
+//! use model::{Arch, Sysno};
+//! use profgen_filter::{Action, ArchRules, CallRule, Ruleset, SeccompData, compile, verdict};
+//!
+//! let read = Sysno::new(Arch::X86_64, 0);
+//! let calls = [(read.number(), CallRule::Always(Action::Allow))].into();
+//! let rules = ArchRules { calls, unknown: Action::Errno(38) };
+//! let ruleset = Ruleset { arches: [(Arch::X86_64, rules)].into(), foreign: Action::KillProcess };
+//! let program = compile(&ruleset)?;
+//!
+//! let arch = Arch::X86_64.audit();
+//! let call = SeccompData { nr: 39, arch, instruction_pointer: 0, args: [0; 6] };
+//! assert_eq!(verdict(&program, &call), Action::Errno(38));
+//! # Ok::<(), profgen_filter::CompileError>(())
+//! ```
 
 mod action;
 mod assemble;

@@ -193,11 +193,7 @@ pub fn notif_sizes() -> Result<NotifSizes, Errno> {
 ///
 /// # Safety
 /// `argument` points to what the operation reads or writes.
-unsafe fn seccomp(
-    operation: c_uint,
-    flags: Flags,
-    argument: *mut c_void,
-) -> Result<c_int, Errno> {
+unsafe fn seccomp(operation: c_uint, flags: Flags, argument: *mut c_void) -> Result<c_int, Errno> {
     // SAFETY: the caller's promise is the kernel's requirement.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, operation, flags.0, argument) };
     match c_int::try_from(result) {

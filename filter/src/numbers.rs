@@ -27,7 +27,9 @@ pub(crate) fn search(diagram: &mut Diagram, ranges: &[Range]) -> Node {
     if let [only] = ranges {
         return only.node;
     }
-    if ranges.len() <= FEW && let Some(at) = interruption(ranges) {
+    if ranges.len() <= FEW
+        && let Some(at) = interruption(ranges)
+    {
         let Range { first, node } = ranges[at];
         let rest = [&ranges[..at], &ranges[at + 2..]].concat();
         let no = search(diagram, &rest);

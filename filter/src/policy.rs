@@ -2,7 +2,7 @@
 
 use crate::{Action, ArchRules, CallRule, Ruleset};
 use model::{
-    Arch, Call, Policy,
+    Arch, Call, Policy, Sysno,
     errno::{ENOSYS, EPERM},
     fallback::wants_enosys,
     policy::Entry,
@@ -74,7 +74,11 @@ impl Ruleset {
         wanted: impl Fn(&Entry) -> bool,
     ) -> Ruleset {
         let mut arches: BTreeMap<Arch, ArchRules> = BTreeMap::new();
-        for (sysno, entry) in policy.calls.iter().filter(|(_, entry)| wanted(entry)) {
+        // A negative number is no call: the kernel answers it with ENOSYS, as what is unknown here.
+        let is_call = |sysno: &Sysno| sysno.number() < 1 << 31;
+        for (sysno, entry) in
+            policy.calls.iter().filter(|(sysno, entry)| is_call(sysno) && wanted(entry))
+        {
             let arch = sysno.arch();
             let rules = arches.entry(arch).or_insert_with(|| nothing_of(arch, denied));
             rules.calls.insert(sysno.number(), allowed(entry, denied));

@@ -153,7 +153,8 @@ fn check(at: usize, op: Op, len: usize) -> Result<(), ProgramError> {
         Op::LoadMem(_, cell) | Op::Store(_, cell) if cell as usize >= CELLS => {
             Err(ProgramError::Cell { at, cell })
         }
-        Op::Alu(Alu::Div, Operand::K(k @ 0)) | Op::Alu(Alu::Lsh | Alu::Rsh, Operand::K(k @ 32..)) => {
+        Op::Alu(Alu::Div, Operand::K(k @ 0))
+        | Op::Alu(Alu::Lsh | Alu::Rsh, Operand::K(k @ 32..)) => {
             Err(ProgramError::Arithmetic { at, k })
         }
         Op::Jump(distance) if distance as usize >= after => Err(ProgramError::Jump { at }),
@@ -236,7 +237,8 @@ mod tests {
 
     #[test]
     fn bytes_round_trip() {
-        let program = Program::new(vec![Insn::load(4), Insn::branch(Cond::Ge, 9, 0, 0), RET]).unwrap();
+        let program =
+            Program::new(vec![Insn::load(4), Insn::branch(Cond::Ge, 9, 0, 0), RET]).unwrap();
         assert_eq!(Program::from_bytes(&program.to_bytes()), Ok(program));
     }
 }

@@ -4,11 +4,11 @@
 mod common;
 
 use common::{config, large_ruleset, ruleset, shot};
+use model::{Arch, ArgCmp, CmpOp, Rule, X32_BIT};
 use profgen_filter::{
     Action, ArchRules, CallRule, CompileError, Insn, Program, Ruleset, SeccompData, compile,
     simulate_path, verdict,
 };
-use model::{Arch, ArgCmp, CmpOp, Rule, X32_BIT};
 use proptest::{collection::vec, prelude::*};
 use std::collections::BTreeMap;
 
@@ -121,10 +121,8 @@ fn a_filter_that_is_too_long_is_an_error() {
 #[test]
 fn upper_halves_of_32_bit_arguments_do_not_decide() {
     let rule = Rule::new(vec![ArgCmp::new(0, CmpOp::Ne, 16).unwrap()]).unwrap();
-    let rule = CallRule::Arguments {
-        rules: vec![(rule, Action::Allow)],
-        otherwise: Action::Errno(1),
-    };
+    let rule =
+        CallRule::Arguments { rules: vec![(rule, Action::Allow)], otherwise: Action::Errno(1) };
     let program = compile(&one_arch(Arch::I386, BTreeMap::from([(5, rule)]))).unwrap();
     let mut data = call(Arch::I386, 5);
     data.args[0] = 0xdead_0000_0000 + 16;
@@ -137,7 +135,8 @@ fn alternatives_on_one_argument_share_what_they_know() {
     let rule = |cmp: ArgCmp| (Rule::new(vec![cmp]).unwrap(), Action::Allow);
     let length = |rules| -> usize {
         let rule = CallRule::Arguments { rules, otherwise: Action::Errno(1) };
-        let program: Program = compile(&one_arch(Arch::X86_64, BTreeMap::from([(16, rule)]))).unwrap();
+        let program: Program =
+            compile(&one_arch(Arch::X86_64, BTreeMap::from([(16, rule)]))).unwrap();
         program.insns().len()
     };
     let fixed = length(vec![rule(ArgCmp::new(1, CmpOp::Eq, 0x5400).unwrap())]) - 1;

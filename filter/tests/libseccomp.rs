@@ -3,13 +3,15 @@
 //! Only rulesets that mean the same to both are made: one action per call beside the default; the
 //! default for unknown numbers; for 32-bit architectures constants of 32 bits, since libseccomp cuts
 //! longer ones. libseccomp takes x32 for such an architecture, although its arguments have 64 bits,
-//! and where only x86-64 is listed it takes x32 for foreign, not for unknown.
+//! and where only x86-64 is listed it takes x32 for foreign, not for unknown. Where two rules of a
+//! call compare the same argument by order or as unequal, libseccomp 2.5 compiles some pairs wrongly
+//! (`arg0 < 255 or arg0 < 0x100000000` denies 10), so such pairs are left out.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
 use common::{gate::skipped, rule, value};
-use model::{Arch, CmpOp, Rule, Sysno, X32_BIT};
+use model::{Arch, ArgCmp, CmpOp, Rule, Sysno, X32_BIT};
 use profgen_filter::{
     Action, ArchRules, CallRule, Program, Ruleset, SeccompData, compile, disassemble, verdict,
 };
@@ -38,9 +40,32 @@ const ARCHES: &[(Arch, &str)] = &[
 
 /// Calls that all these architectures have under one name, and none of which libseccomp rewrites.
 const CALLS: &[&str] = &[
-    "read", "write", "close", "getppid", "getpid", "ioctl", "prctl", "dup", "openat", "kill",
-    "mprotect", "munmap", "clone", "execve", "exit", "umask", "setns", "unshare", "personality",
-    "getrandom", "memfd_create", "seccomp", "bpf", "statx", "pidfd_open", "close_range",
+    "read",
+    "write",
+    "close",
+    "getppid",
+    "getpid",
+    "ioctl",
+    "prctl",
+    "dup",
+    "openat",
+    "kill",
+    "mprotect",
+    "munmap",
+    "clone",
+    "execve",
+    "exit",
+    "umask",
+    "setns",
+    "unshare",
+    "personality",
+    "getrandom",
+    "memfd_create",
+    "seccomp",
+    "bpf",
+    "statx",
+    "pidfd_open",
+    "close_range",
 ];
 
 /// A filter as libseccomp can have it too.
@@ -57,20 +82,39 @@ fn simple() -> impl Strategy<Value = Simple> {
         let max = if libseccomp_has_64bit(arch.0) { u64::MAX } else { u64::from(u32::MAX) };
         let action = select(&[Action::Trace(5), Action::Errno(13), Action::Log, Action::UserNotif]);
         // Sometimes no rules: unconditional.
-        let rules = prop_oneof![1 => Just(Vec::new()), 3 => vec(rule(max), 1..4)];
+        let rules = vec(rule(max), 1..4).prop_map(without_pairs_by_order);
+        let rules = prop_oneof![1 => Just(Vec::new()), 3 => rules];
         btree_map(select(CALLS), (action, rules), 0..12).prop_map(move |calls| (arch, calls))
     };
     let default = select(&[Action::Allow, Action::Errno(1), Action::KillProcess]);
     let foreign = select(&[Action::KillProcess, Action::KillThread, Action::Errno(77)]);
     let arches = subsequence(ARCHES.to_vec(), 1..=3);
-    (default, foreign, 1u32..=2, arches).prop_flat_map(move |(default, foreign, optimize, arches)| {
-        arches.into_iter().map(calls).collect::<Vec<_>>().prop_map(move |arches| Simple {
-            default,
-            foreign,
-            optimize,
-            arches,
-        })
-    })
+    (default, foreign, 1u32..=2, arches).prop_flat_map(
+        move |(default, foreign, optimize, arches)| {
+            arches.into_iter().map(calls).collect::<Vec<_>>().prop_map(move |arches| Simple {
+                default,
+                foreign,
+                optimize,
+                arches,
+            })
+        },
+    )
+}
+
+/// The rules, but none that compares an argument of an earlier one unless both ask for equality.
+fn without_pairs_by_order(rules: Vec<Rule>) -> Vec<Rule> {
+    let equality = |cmp: &ArgCmp| matches!(cmp.op(), CmpOp::Eq | CmpOp::MaskedEq);
+    let mut kept: Vec<Rule> = Vec::new();
+    for rule in rules {
+        let clash = |one: &ArgCmp, two: &ArgCmp| {
+            one.index() == two.index() && !(equality(one) && equality(two))
+        };
+        let mut earlier = kept.iter().flat_map(|rule| rule.comparisons());
+        if !earlier.any(|one| rule.comparisons().iter().any(|two| clash(one, two))) {
+            kept.push(rule);
+        }
+    }
+    kept
 }
 
 fn libseccomp_has_64bit(arch: Arch) -> bool {
@@ -119,7 +163,7 @@ fn libseccomp(action: Action) -> u32 {
 }
 
 fn args(rule: &Rule) -> String {
-    let arg = |cmp: &model::ArgCmp| {
+    let arg = |cmp: &ArgCmp| {
         let (op, a, b) = match cmp.op() {
             CmpOp::Ne => ("ne", cmp.value(), 0),
             CmpOp::Lt => ("lt", cmp.value(), 0),
@@ -139,7 +183,8 @@ fn build(lines: &str) -> Option<Vec<Result<Program, String>>> {
     let directory = tempfile::tempdir().unwrap();
     let binary = directory.path().join("libseccomp");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/libseccomp.c");
-    let gcc = Command::new("gcc").arg("-O1").arg("-o").arg(&binary).args([source, "-lseccomp"]).output();
+    let gcc =
+        Command::new("gcc").arg("-O1").arg("-o").arg(&binary).args([source, "-lseccomp"]).output();
     match gcc {
         Ok(output) if output.status.success() => {}
         other => {
@@ -176,7 +221,8 @@ fn shot() -> impl Strategy<Value = (Index, Index, u8, [u64; 6])> {
 
 fn aim(simple: &Simple, (arch, call, kind, mut args): (Index, Index, u8, [u64; 6])) -> SeccompData {
     let arch = arch.get(ARCHES).0;
-    let names: Vec<&str> = simple.arches.iter().flat_map(|(_, calls)| calls.keys().copied()).collect();
+    let names: Vec<&str> =
+        simple.arches.iter().flat_map(|(_, calls)| calls.keys().copied()).collect();
     let name = if names.is_empty() { "read" } else { call.get(&names) };
     let number = Sysno::from_name(arch, name).unwrap().number();
     let nr = match kind {

@@ -7,12 +7,12 @@
 //!   where no filter sees them) is still allowed, for without it the next libc breaks the program;
 //!   the table says that it is wider. It stands in only where there is no evidence of its own: a
 //!   wider variant never lifts the rules of an observed call.
-//! * The observed call has rules. A variant that takes the same arguments takes the rules over, one
-//!   without arguments is allowed as it is; any other would undo the rules and is not added.
+//! * The observed call has rules. A variant of the same power that has the compared parameters in the
+//!   same places takes the rules over; any other would undo the rules and is not added.
 
 use crate::join;
 use model::{
-    Call, Policy, Rule, Sysno,
+    Policy, Rule, Sysno,
     implied::implied,
     policy::{Entry, Origins},
     variant::{Variant, variants_of},
@@ -30,35 +30,57 @@ pub(crate) fn withdraw(policy: &mut Policy) {
 
 /// Adds what follows from the observed calls of a policy without derived entries.
 pub(crate) fn derive(policy: &mut Policy) {
-    let observed: Vec<(Sysno, BTreeSet<Rule>)> = policy
-        .calls
-        .iter()
-        .filter(|(_, entry)| entry.origins.observed.is_some())
-        .map(|(sysno, entry)| (*sysno, entry.rules.clone()))
-        .collect();
+    let mut derived = follows(policy);
+    // Where a derived call is observed too, it may lift the rules there, and more follows from a
+    // call without rules. To the end, so that merging the result again changes nothing.
+    while lift(policy, &derived) {
+        derived = follows(policy);
+    }
+    for (sysno, entry) in derived {
+        join::entry(&mut policy.calls, sysno, entry);
+    }
+}
 
+/// The entries that follow from the observed ones.
+fn follows(policy: &Policy) -> BTreeMap<Sysno, Entry> {
     let mut derived = BTreeMap::new();
-    for (sysno, rules) in &observed {
+    let mut arches = BTreeSet::new();
+    for (sysno, entry) in &policy.calls {
+        if entry.origins.observed.is_none() {
+            continue;
+        }
+        arches.insert(sysno.arch());
         for variant in variants_of(*sysno) {
-            let Some(rules) = carried(*sysno, rules, &variant) else { continue };
             let rules = match policy.calls.get(&variant.sysno) {
-                Some(known) if variant.wider => known.rules.clone(),
-                _ => rules,
+                Some(known) if variant.wider => Some(known.rules.clone()),
+                _ => carried(*sysno, &entry.rules, &variant),
             };
-            let variant_of = BTreeSet::from([sysno.label().into_owned()]);
-            let origins = Origins { variant: variant_of, ..Origins::default() };
-            join::entry(&mut derived, variant.sysno, Entry { origins, rules });
+            if let Some(rules) = rules {
+                let variant_of = BTreeSet::from([sysno.label().into_owned()]);
+                let origins = Origins { variant: variant_of, ..Origins::default() };
+                join::entry(&mut derived, variant.sysno, Entry { origins, rules });
+            }
         }
     }
-    let arches: BTreeSet<_> = observed.iter().map(|(sysno, _)| sysno.arch()).collect();
     for (sysno, reason) in arches.into_iter().flat_map(implied) {
         let origins = Origins { implied: Some(reason.to_owned()), ..Origins::default() };
         // What the kernel or the vDSO does is not bound to arguments that the program used.
         join::entry(&mut derived, sysno, Entry { origins, rules: BTreeSet::new() });
     }
+    derived
+}
+
+/// Widens rules to those that derived entries of the same calls have. Says whether any changed.
+fn lift(policy: &mut Policy, derived: &BTreeMap<Sysno, Entry>) -> bool {
+    let mut changed = false;
     for (sysno, entry) in derived {
-        join::entry(&mut policy.calls, sysno, entry);
+        if let Some(known) = policy.calls.get_mut(sysno) {
+            let before = known.rules.clone();
+            join::rules(&mut known.rules, &entry.rules);
+            changed |= known.rules != before;
+        }
     }
+    changed
 }
 
 fn has_evidence(entry: &Entry) -> bool {
@@ -70,16 +92,15 @@ fn carried(of: Sysno, rules: &BTreeSet<Rule>, variant: &Variant) -> Option<BTree
     if rules.is_empty() {
         return Some(BTreeSet::new());
     }
-    let name = |sysno: Sysno| sysno.name().and_then(Call::by_name);
-    let (of, to) = (name(of)?, name(variant.sysno)?);
-    if to.params.is_empty() {
-        return Some(BTreeSet::new());
+    if variant.wider {
+        return None;
     }
+    let (of, to) = (of.call()?, variant.sysno.call()?);
     let same = |index: u8| {
         let index = usize::from(index);
         matches!((of.params.get(index), to.params.get(index)), (Some(a), Some(b)) if a == b)
     };
     let all_same =
         rules.iter().flat_map(|rule| rule.comparisons()).all(|comparison| same(comparison.index()));
-    (all_same && !variant.wider).then(|| rules.clone())
+    all_same.then(|| rules.clone())
 }

@@ -2,13 +2,13 @@
 //! on which of them came first.
 
 use model::{
-    Policy, Sysno,
+    Policy, Rule, Sysno,
     policy::{Entry, Evidence, Observed, Origins},
     trace::Site,
 };
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, btree_map},
+    collections::{BTreeMap, BTreeSet, btree_map},
 };
 
 /// Adds what `other` says to `policy`.
@@ -41,12 +41,7 @@ pub(crate) fn entry(calls: &mut BTreeMap<Sysno, Entry>, sysno: Sysno, new: Entry
 }
 
 fn join_entry(known: &mut Entry, new: Entry) {
-    // No rule means any argument, which swallows every rule.
-    if known.rules.is_empty() || new.rules.is_empty() {
-        known.rules.clear();
-    } else {
-        known.rules.extend(new.rules);
-    }
+    rules(&mut known.rules, &new.rules);
     let Origins { observed, variant, implied, runtime } = new.origins;
     match (&mut known.origins.observed, observed) {
         (Some(known), Some(new)) => join_observed(known, new),
@@ -62,14 +57,21 @@ fn join_entry(known: &mut Entry, new: Entry) {
     known.origins.runtime.extend(runtime);
 }
 
+/// Adds alternatives. No rule means any argument, which swallows every rule.
+pub(crate) fn rules(known: &mut BTreeSet<Rule>, new: &BTreeSet<Rule>) {
+    if known.is_empty() || new.is_empty() {
+        known.clear();
+    } else {
+        known.extend(new.iter().cloned());
+    }
+}
+
 fn join_observed(known: &mut Observed, new: Observed) {
     known.runs.extend(new.runs);
     for (path, site) in new.programs {
         let kept = known.programs.entry(path).or_default();
         *kept = match (kept.take(), site) {
-            (Some(one), Some(two)) => {
-                Some(if by_place(&one, &two).is_le() { one } else { two })
-            }
+            (Some(one), Some(two)) => Some(if by_place(&one, &two).is_le() { one } else { two }),
             (one, two) => one.or(two),
         };
     }
@@ -78,9 +80,7 @@ fn join_observed(known: &mut Observed, new: Observed) {
 /// The order of sites, by place; of two records of one place, the one that names it is first.
 fn by_place(one: &Site, two: &Site) -> Ordering {
     let key = |site: &Site| (site.symbol.is_none(), site.symbol.clone());
-    (&one.module, one.offset)
-        .cmp(&(&two.module, two.offset))
-        .then_with(|| key(one).cmp(&key(two)))
+    (&one.module, one.offset).cmp(&(&two.module, two.offset)).then_with(|| key(one).cmp(&key(two)))
 }
 
 /// Two records of one id are the same run, unless one was changed by hand: then what either says
@@ -97,8 +97,7 @@ fn join_evidence(known: &mut Evidence, new: Evidence) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Arch, ArgCmp, CmpOp, Rule, Text};
-    use std::collections::BTreeSet;
+    use model::{Arch, ArgCmp, CmpOp, Text};
 
     fn site(module: &str, offset: u64, symbol: Option<&str>) -> Site {
         Site { module: Text::from(module), offset, symbol: symbol.map(str::to_owned) }
@@ -127,9 +126,12 @@ mod tests {
         let plain = observed(Some(site("/lib/libc.so", 16, None)));
         let named = observed(Some(site("/lib/libc.so", 16, Some("read+0x4"))));
         let later = observed(Some(site("/lib/libc.so", 32, Some("__read+0x4"))));
-        for (one, two, wins) in
-            [(&nowhere, &later, &later), (&plain, &named, &named), (&named, &later, &named), (&plain, &later, &plain)]
-        {
+        for (one, two, wins) in [
+            (&nowhere, &later, &later),
+            (&plain, &named, &named),
+            (&named, &later, &named),
+            (&plain, &later, &plain),
+        ] {
             assert_eq!(joined(one, two), *wins);
             assert_eq!(joined(two, one), *wins);
         }

@@ -27,7 +27,7 @@ fn bytes(inputs: impl IntoIterator<Item = Input>) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn the_order_does_not_matter(given in inputs(), seed in any::<u64>()) {
@@ -107,7 +107,8 @@ fn covers(wide: &Entry, narrow: &Entry) -> bool {
 /// A wider variant gives way to evidence of its own.
 fn stand_in(policy: &Policy, sysno: Sysno) -> bool {
     let entry = &policy.calls[&sysno];
-    entry.origins.observed.is_none() && entry.origins.runtime.is_empty()
+    entry.origins.observed.is_none()
+        && entry.origins.runtime.is_empty()
         && policy.calls.keys().any(|of| variants_of(*of).any(|v| v.sysno == sysno && v.wider))
 }
 
@@ -116,9 +117,9 @@ fn contains(all: &Observed, part: &Observed) -> bool {
         && part.programs.iter().all(|(path, site)| match (site, all.programs.get(path)) {
             (_, None) => false,
             (None, Some(_)) => true,
-            (Some(site), Some(kept)) => kept.as_ref().is_some_and(|kept| {
-                (&kept.module, kept.offset) <= (&site.module, site.offset)
-            }),
+            (Some(site), Some(kept)) => kept
+                .as_ref()
+                .is_some_and(|kept| (&kept.module, kept.offset) <= (&site.module, site.offset)),
         })
 }
 

@@ -60,7 +60,10 @@ pub fn parse(table: &Table, calls: &[Call], accesses: &[words::Access]) -> Resul
     for call in calls {
         for param in call.params.iter().filter(|param| is_path(param)) {
             if !ops.iter().any(|op| op.call == call.name && op.param == param.name) {
-                return Err(format!("model/data/file-ops.tsv: no row for {} {}", call.name, param.name));
+                return Err(format!(
+                    "model/data/file-ops.tsv: no row for {} {}",
+                    call.name, param.name
+                ));
             }
         }
     }
@@ -119,7 +122,9 @@ fn parse_flag(row: &Row, call: &Call, text: &str) -> Result<Flag> {
 fn param_of(row: &Row, call: &Call, name: &str) -> Result<String> {
     let missing = |arch: &usize| call.params_on(*arch).iter().all(|param| param.name != name);
     match (0..ARCHES.len()).filter(|&arch| call.on(arch)).find(missing) {
-        Some(arch) => row.error(format!("{} has no parameter {name} on {}", call.name, ARCHES[arch])),
+        Some(arch) => {
+            row.error(format!("{} has no parameter {name} on {}", call.name, ARCHES[arch]))
+        }
         None => Ok(name.to_owned()),
     }
 }
@@ -128,7 +133,8 @@ impl FileOp {
     /// The code of a `FileOp` for a form of the call with `params`.
     pub fn emit(&self, params: &[Param], arch: &str) -> String {
         let index = |name: &str| params.iter().position(|param| param.name == name).unwrap_or(0);
-        let flag = |flag: &Flag| format!("Flag {{ param: {}, bits: {} }}", index(&flag.param), flag.bits);
+        let flag =
+            |flag: &Flag| format!("Flag {{ param: {}, bits: {} }}", index(&flag.param), flag.bits);
         // The flags of openat2 are in memory: no parameter has them.
         let open_flags = |name: &str| match params[index(name)].kind == "open-flags" {
             true => format!("Some({})", index(name)),
@@ -137,11 +143,15 @@ impl FileOp {
         let (directory, nofollow) = flags::open_flags(arch);
         let access = match &self.access {
             Access::Always(list) => {
-                let list: Vec<_> = list.iter().map(|slug| format!("Access::{}", camel(slug))).collect();
+                let list: Vec<_> =
+                    list.iter().map(|slug| format!("Access::{}", camel(slug))).collect();
                 format!("AccessRule::Always(&[{}])", list.join(", "))
             }
             Access::Open(name) => {
-                format!("AccessRule::Open {{ flags: {}, directory: {directory} }}", open_flags(name))
+                format!(
+                    "AccessRule::Open {{ flags: {}, directory: {directory} }}",
+                    open_flags(name)
+                )
             }
             Access::Node(name) => format!("AccessRule::Node {{ mode: {} }}", index(name)),
             Access::Flag { flag: wanted, set, clear } => format!(

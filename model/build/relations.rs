@@ -30,13 +30,15 @@ pub fn variants(table: &Table, calls: &[Call]) -> Result<String> {
             for to in stand_in.split(' ').filter(|to| *to != from) {
                 let (one, other) = (known(row, calls, from)?, known(row, calls, to)?);
                 used |= (0..ARCHES.len()).any(|arch| one.on(arch) && other.on(arch));
-                let twice = by_name.entry(&one.name).or_default().insert(&other.name, (wider, reason));
+                let twice =
+                    by_name.entry(&one.name).or_default().insert(&other.name, (wider, reason));
                 if twice.is_some() {
                     return row.error(format!("{to} for {from} is here twice"));
                 }
             }
             if !used {
-                return row.error(format!("no architecture has {from} and something to stand in for it"));
+                return row
+                    .error(format!("no architecture has {from} and something to stand in for it"));
             }
         }
     }
@@ -44,7 +46,8 @@ pub fn variants(table: &Table, calls: &[Call]) -> Result<String> {
     for (from, stand_ins) in by_name {
         code += &format!("    ({from:?}, &[\n");
         for (to, (wider, reason)) in stand_ins {
-            code += &format!("        Row {{ name: {to:?}, wider: {wider}, reason: {reason:?} }},\n");
+            code +=
+                &format!("        Row {{ name: {to:?}, wider: {wider}, reason: {reason:?} }},\n");
         }
         code += "    ]),\n";
     }
@@ -76,7 +79,9 @@ pub fn implied(table: &Table, calls: &[Call]) -> Result<String> {
         let call = known(row, calls, name)?;
         let mut mask = 0_u16;
         if arches == "all" {
-            mask = (0..ARCHES.len()).filter(|&arch| call.on(arch)).fold(0, |mask, arch| mask | 1 << arch);
+            mask = (0..ARCHES.len())
+                .filter(|&arch| call.on(arch))
+                .fold(0, |mask, arch| mask | 1 << arch);
         } else {
             for arch in arches.split(' ') {
                 match ARCHES.iter().position(|known| *known == arch) {

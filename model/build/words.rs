@@ -110,9 +110,8 @@ pub fn emit_groups(groups: &[Group]) -> String {
     );
     code += "const ROWS: &[Row] = &[\n";
     for Group { slug, sensitive, reason } in groups {
-        code += &format!(
-            "    Row {{ slug: {slug:?}, sensitive: {sensitive}, reason: {reason:?} }},\n"
-        );
+        code +=
+            &format!("    Row {{ slug: {slug:?}, sensitive: {sensitive}, reason: {reason:?} }},\n");
     }
     code + "];\n"
 }
@@ -124,7 +123,8 @@ fn enumeration<'a>(
 ) -> String {
     let mut code = format!("/// {description}\n");
     code += "#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]\n";
-    code += "#[derive(serde::Serialize, serde::Deserialize)]\n#[serde(rename_all = \"kebab-case\")]\n";
+    code +=
+        "#[derive(serde::Serialize, serde::Deserialize)]\n#[serde(rename_all = \"kebab-case\")]\n";
     code += &format!("pub enum {name} {{\n");
     for (slug, text) in words.clone() {
         code += &format!("    /// {}\n    {},\n", text.replace('[', "\\["), camel(slug));

@@ -2,7 +2,9 @@
 //!
 //! The same value always gives the same bytes, and what was read is written back unchanged.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
+};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use std::{fmt, io, marker::PhantomData};
 
@@ -85,7 +87,7 @@ pub fn kind_and_version(schema: &str) -> Option<(&str, u32)> {
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// Not JSON, or not of this schema.
-    #[error("{0}")]
+    #[error(transparent)]
     Malformed(#[from] serde_json::Error),
     /// JSON of another kind or version.
     #[error("{0}")]
@@ -172,7 +174,11 @@ impl Formatter for Lines {
         Ok(())
     }
 
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         if self.depth > self.limit {
             return if first { Ok(()) } else { out.write_all(b", ") };
         }
@@ -194,7 +200,11 @@ impl Formatter for Lines {
         Ok(())
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         if self.depth > self.limit {
             return if first { Ok(()) } else { out.write_all(b", ") };
         }

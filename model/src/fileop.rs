@@ -113,10 +113,12 @@ impl FileOp {
     pub fn accesses(&self, args: &[u64; 6], open_flags: Option<u64>) -> Vec<Access> {
         match &self.access {
             AccessRule::Always(accesses) => accesses.to_vec(),
-            AccessRule::Open { flags, directory } => match flags.map(|at| args[at]).or(open_flags) {
-                Some(flags) => by_open_flags(flags, *directory),
-                None => Vec::new(),
-            },
+            AccessRule::Open { flags, directory } => {
+                match flags.map(|at| args[at]).or(open_flags) {
+                    Some(flags) => by_open_flags(flags, *directory),
+                    None => Vec::new(),
+                }
+            }
             AccessRule::Node { mode } => vec![by_node_type(args[*mode])],
             AccessRule::Flag { flag, set, clear } => {
                 vec![if flag.is_set(args) { *set } else { *clear }]
@@ -175,5 +177,110 @@ fn by_node_type(mode: u64) -> Access {
         S_IFCHR => Access::MakeCharDevice,
         S_IFIFO => Access::MakeFifo,
         _ => Access::MakeFile,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Arch, Sysno};
+    use Access::*;
+
+    fn ops(arch: Arch, name: &str) -> &'static [FileOp] {
+        FileOp::of(Sysno::from_name(arch, name).unwrap().call().unwrap())
+    }
+
+    /// What `open` asks for with these flags, and whether it follows.
+    fn open(arch: Arch, flags: u64) -> (Vec<Access>, bool) {
+        let op = &ops(arch, "openat")[0];
+        let args = [0, 0, flags, 0, 0, 0];
+        (op.accesses(&args, None), op.follows(&args, None))
+    }
+
+    #[test]
+    fn open_flags_decide() {
+        for (flags, accesses, follows) in [
+            (0, vec![Read], true),
+            (0o1, vec![Write], true),
+            (0o2, vec![Read, Write], true),
+            (0o3, vec![Read, Write], true),
+            (0o101, vec![Write, Create], true),
+            (0o301, vec![Write, Create], false),
+            (0o200, vec![Read], true),
+            (0o1000, vec![Read, Truncate], true),
+            (0o1102, vec![Read, Write, Create, Truncate], true),
+            (0o200000, vec![List], true),
+            (0o400000, vec![Read], false),
+            (0o12400000, vec![Locate], false),
+            (0o20200002, vec![MakeFile], true),
+        ] {
+            assert_eq!(open(Arch::X86_64, flags), (accesses, follows), "{flags:#o}");
+        }
+    }
+
+    #[test]
+    fn o_directory_and_o_nofollow_are_other_bits_on_arm() {
+        for arch in [Arch::Arm, Arch::Aarch64, Arch::Powerpc64] {
+            assert_eq!(open(arch, 0o40000), (vec![List], true), "{arch}");
+            assert_eq!(open(arch, 0o100000), (vec![Read], false), "{arch}");
+        }
+        // O_LARGEFILE, which i386's libc always sets.
+        assert_eq!(open(Arch::I386, 0o100000), (vec![Read], true));
+        assert_eq!(open(Arch::Riscv64, 0o200000), (vec![List], true));
+    }
+
+    #[test]
+    fn openat2_needs_its_flags_from_memory() {
+        let op = &ops(Arch::X86_64, "openat2")[0];
+        assert_eq!(op.accesses(&[7; 6], None), []);
+        assert_eq!(op.accesses(&[7; 6], Some(0o101)), [Write, Create]);
+        assert!(!op.follows(&[7; 6], Some(0o400000)) && op.follows(&[7; 6], None));
+    }
+
+    #[test]
+    fn flags_choose_between_accesses() {
+        let both = |name: &str, flags: u64| -> Vec<Access> {
+            let args = [0, 0, if name == "unlinkat" { flags } else { 0 }, 0, flags, 0];
+            ops(Arch::X86_64, name).iter().flat_map(|op| op.accesses(&args, None)).collect()
+        };
+        assert_eq!(both("unlinkat", 0), [Remove]);
+        assert_eq!(both("unlinkat", 0x200), [RemoveDirectory]);
+        assert_eq!(both("renameat2", 1), [RenameFrom, RenameTo]);
+        assert_eq!(both("renameat2", 2), [Exchange, Exchange]);
+    }
+
+    #[test]
+    fn the_type_of_a_node_decides() {
+        let op = &ops(Arch::X86_64, "mknod")[0];
+        for (mode, access) in [
+            (0o644, MakeFile),
+            (0o100644, MakeFile),
+            (0o010644, MakeFifo),
+            (0o020600, MakeCharDevice),
+            (0o060600, MakeBlockDevice),
+            (0o140755, MakeSocket),
+        ] {
+            assert_eq!(op.accesses(&[0, mode, 0, 0, 0, 0], None), [access], "{mode:#o}");
+        }
+    }
+
+    #[test]
+    fn links_are_followed_as_the_flags_say() {
+        let follows = |name: &str, args: [u64; 6]| -> Vec<bool> {
+            ops(Arch::X86_64, name).iter().map(|op| op.follows(&args, None)).collect()
+        };
+        assert_eq!(follows("lstat", [0; 6]), [false]);
+        assert_eq!(follows("newfstatat", [0, 0, 0, 0, 0, 0]), [true]);
+        assert_eq!(follows("newfstatat", [0, 0, 0, 0x100, 0, 0]), [false]);
+        assert_eq!(follows("linkat", [0; 6]), [false, false]);
+        assert_eq!(follows("linkat", [0, 0, 0, 0, 0x400, 0]), [true, false]);
+        assert_eq!(follows("rename", [0; 6]), [false, false]);
+        assert_eq!(follows("umount2", [0, 8, 0, 0, 0, 0]), [false]);
+    }
+
+    #[test]
+    fn fanotify_names_its_path_where_the_architecture_has_it() {
+        assert_eq!(ops(Arch::X86_64, "fanotify_mark")[0].param, 4);
+        assert_eq!(ops(Arch::Arm, "fanotify_mark")[0].param, 5);
     }
 }

@@ -21,7 +21,11 @@ mod tests {
     fn each_architecture_has_what_its_vdso_has() {
         let names = |arch| implied(arch).filter_map(|(sysno, _)| sysno.name()).collect::<Vec<_>>();
         let x86_64 = names(Arch::X86_64);
-        assert!(["rt_sigreturn", "clock_gettime", "time", "getcpu", "uretprobe"].iter().all(|name| x86_64.contains(name)));
+        assert!(
+            ["rt_sigreturn", "clock_gettime", "time", "getcpu", "uretprobe"]
+                .iter()
+                .all(|name| x86_64.contains(name))
+        );
         assert!(!x86_64.contains(&"sigreturn"));
         assert!(names(Arch::I386).contains(&"clock_gettime64"));
         assert!(!names(Arch::Aarch64).contains(&"getcpu"));

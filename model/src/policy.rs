@@ -1,8 +1,6 @@
 //! What is allowed, and why: the file that people commit and review.
 
-use crate::{
-    Arch, Document, Rule, Sysno, Text, document::Schema, serial::by_sysno, trace::Site,
-};
+use crate::{Arch, Document, Rule, Sysno, Text, document::Schema, serial::by_sysno, trace::Site};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -40,7 +40,9 @@ pub enum RuleError {
     #[error("argument {0}: a system call has arguments 0 to 5")]
     Index(u8),
     /// Bits outside the mask can never be equal.
-    #[error("argument {index}: value {value:#x} has bits outside its mask {mask:#x}, so it never matches")]
+    #[error(
+        "argument {index}: value {value:#x} has bits outside its mask {mask:#x}, so it never matches"
+    )]
     OutsideMask {
         /// Which argument.
         index: u8,
@@ -56,7 +58,9 @@ pub enum RuleError {
     #[error("argument {0}: masked-eq needs a mask")]
     NoMask(u8),
     /// Runtimes split two comparisons of one argument into two rules, which turns "and" into "or".
-    #[error("argument {0} is compared twice in one rule, which container runtimes read as two rules")]
+    #[error(
+        "argument {0} is compared twice in one rule, which container runtimes read as two rules"
+    )]
     Twice(u8),
     /// A rule without comparisons would be unconditional.
     #[error("a rule needs at least one comparison")]

@@ -22,7 +22,9 @@ impl Sysno {
     /// architectures that the tables do not have.
     pub fn from_audit(audit_arch: u32, number: u32) -> Option<Sysno> {
         let arch = Arch::ALL.iter().copied().find(|arch| arch.audit() == audit_arch)?;
-        let arch = if arch == Arch::X86_64 && number >= X32_BIT { Arch::X32 } else { arch };
+        // Negative numbers are no calls of any kind.
+        let x32 = arch == Arch::X86_64 && (X32_BIT..1 << 31).contains(&number);
+        let arch = if x32 { Arch::X32 } else { arch };
         Some(Sysno { arch, number })
     }
 
@@ -94,6 +96,7 @@ mod tests {
         let read = Sysno::from_audit(Arch::X86_64.audit(), X32_BIT).unwrap();
         assert_eq!((read.arch(), read.name()), (Arch::X32, Some("read")));
         assert_eq!(Sysno::from_name(Arch::X32, "read"), Some(read));
+        assert_eq!(Sysno::from_audit(Arch::X86_64.audit(), u32::MAX).unwrap().arch(), Arch::X86_64);
     }
 
     #[test]

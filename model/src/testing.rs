@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 
 /// Any trace.
 pub fn trace() -> impl Strategy<Value = Trace> {
-    let head = (run_id(), "2026-1[0-2]-[0-2][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z", "0\\.[0-9]\\.0");
+    let head =
+        (run_id(), "2026-1[0-2]-[0-2][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z", "0\\.[0-9]\\.0");
     let rest = (
         engine(),
         (vec(text(), 1..4), text()),
@@ -29,17 +30,19 @@ pub fn trace() -> impl Strategy<Value = Trace> {
         vec(process(), 0..3),
     );
     (head, host(), rest).prop_map(
-        |((id, started, recorder), host, (engine, command, completeness, programs, processes))| Trace {
-            schema: Default::default(),
-            id,
-            started,
-            recorder,
-            host,
-            engine,
-            command: Command { argv: command.0, directory: command.1 },
-            completeness,
-            programs,
-            processes,
+        |((id, started, recorder), host, (engine, command, completeness, programs, processes))| {
+            Trace {
+                schema: Default::default(),
+                id,
+                started,
+                recorder,
+                host,
+                engine,
+                command: Command { argv: command.0, directory: command.1 },
+                completeness,
+                programs,
+                processes,
+            }
         },
     )
 }
@@ -100,7 +103,8 @@ pub fn text() -> impl Strategy<Value = Text> {
 }
 
 fn path() -> impl Strategy<Value = Text> {
-    select(vec!["/bin/a", "/bin/b", "/lib/c.so.6", "/lib/d\\.so", "[before exec]"]).prop_map(Text::from)
+    select(vec!["/bin/a", "/bin/b", "/lib/c.so.6", "/lib/d\\.so", "[before exec]"])
+        .prop_map(Text::from)
 }
 
 fn run_id() -> impl Strategy<Value = String> {
@@ -116,7 +120,8 @@ fn sentence() -> impl Strategy<Value = String> {
 }
 
 fn host() -> impl Strategy<Value = Host> {
-    ("[3-7]\\.[0-9]{1,2}\\.0", select(Arch::ALL.to_vec())).prop_map(|(kernel, arch)| Host { kernel, arch })
+    ("[3-7]\\.[0-9]{1,2}\\.0", select(Arch::ALL.to_vec()))
+        .prop_map(|(kernel, arch)| Host { kernel, arch })
 }
 
 fn engine() -> impl Strategy<Value = Engine> {
@@ -135,21 +140,23 @@ fn completeness() -> impl Strategy<Value = Completeness> {
         vec(named(), 0..2),
         btree_set(sentence(), 0..3),
     )
-        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, notes)| Completeness {
-            ended,
-            interrupted,
-            lost,
-            unread,
-            untraced: untraced
-                .into_iter()
-                .map(|(program, reason)| Untraced { program, reason })
-                .collect(),
-            cut: cut.into_iter().map(|(what, bound)| Cut { what, bound }).collect(),
-            privileges: privileges
-                .into_iter()
-                .map(|(program, kind)| Privileged { program, kind })
-                .collect(),
-            notes,
+        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, notes)| {
+            Completeness {
+                ended,
+                interrupted,
+                lost,
+                unread,
+                untraced: untraced
+                    .into_iter()
+                    .map(|(program, reason)| Untraced { program, reason })
+                    .collect(),
+                cut: cut.into_iter().map(|(what, bound)| Cut { what, bound }).collect(),
+                privileges: privileges
+                    .into_iter()
+                    .map(|(program, kind)| Privileged { program, kind })
+                    .collect(),
+                notes,
+            }
         })
 }
 
@@ -169,15 +176,17 @@ fn program() -> impl Strategy<Value = Program> {
         vec(endpoint(), 0..3),
         vec(module(), 0..3),
     )
-        .prop_map(|((path, executions, write_and_execute), calls, files, endpoints, modules)| Program {
-            path,
-            executions,
-            write_and_execute,
-            calls,
-            files,
-            endpoints,
-            modules,
-        })
+        .prop_map(
+            |((path, executions, write_and_execute), calls, files, endpoints, modules)| Program {
+                path,
+                executions,
+                write_and_execute,
+                calls,
+                files,
+                endpoints,
+                modules,
+            },
+        )
 }
 
 fn errors() -> impl Strategy<Value = BTreeMap<String, u64>> {
@@ -185,9 +194,8 @@ fn errors() -> impl Strategy<Value = BTreeMap<String, u64>> {
 }
 
 fn call_record() -> impl Strategy<Value = CallRecord> {
-    (small(), errors(), option::of(site()), option::of(arguments())).prop_map(
-        |(count, errors, site, arguments)| CallRecord { count, errors, site, arguments },
-    )
+    (small(), errors(), option::of(site()), option::of(arguments()))
+        .prop_map(|(count, errors, site, arguments)| CallRecord { count, errors, site, arguments })
 }
 
 fn site() -> impl Strategy<Value = Site> {
@@ -221,7 +229,12 @@ fn file() -> impl Strategy<Value = FileRecord> {
         btree_set(select(kinds), 0..3),
         btree_map(select(Access::ALL.to_vec()), outcomes(), 0..4),
     )
-        .prop_map(|(path, resolved, found, accesses)| FileRecord { path, resolved, found, accesses })
+        .prop_map(|(path, resolved, found, accesses)| FileRecord {
+            path,
+            resolved,
+            found,
+            accesses,
+        })
 }
 
 fn outcomes() -> impl Strategy<Value = Outcomes> {
@@ -274,8 +287,11 @@ fn process() -> impl Strategy<Value = Process> {
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
-    (vec(text(), 0..3), btree_set(sentence(), 0..2))
-        .prop_map(|(command, gaps)| Evidence { kind: "trace".to_owned(), command, gaps })
+    (vec(text(), 0..3), btree_set(sentence(), 0..2)).prop_map(|(command, gaps)| Evidence {
+        kind: "trace".to_owned(),
+        command,
+        gaps,
+    })
 }
 
 fn identity() -> impl Strategy<Value = ProgramIdentity> {
@@ -294,7 +310,12 @@ fn origins() -> impl Strategy<Value = Origins> {
     let variant = btree_set(sysno().prop_map(|sysno| sysno.label().into_owned()), 0..3);
     let runtime = btree_set(select(vec!["runc", "crun 1.8+"]).prop_map(str::to_owned), 0..2);
     (option::weighted(0.7, observed), variant, option::weighted(0.2, sentence()), runtime)
-        .prop_map(|(observed, variant, implied, runtime)| Origins { observed, variant, implied, runtime })
+        .prop_map(|(observed, variant, implied, runtime)| Origins {
+            observed,
+            variant,
+            implied,
+            runtime,
+        })
         .prop_map(|origins| {
             // At least one reason.
             if origins == Origins::default() {

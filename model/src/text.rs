@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn bytes_come_back_as_they_were() {
-        for bytes in [&b"/etc/passwd"[..], b"", b"a\\b", b"\xff\xfe/\xc3\xa9\\x41", b"\\\\", b"\\"] {
+        for bytes in [&b"/etc/passwd"[..], b"", b"a\\b", b"\xff\xfe/\xc3\xa9\\x41", b"\\\\", b"\\"]
+        {
             let text = Text::from(bytes);
             assert_eq!(Text::from_escaped(&text.escaped()), Some(text.clone()), "{text:?}");
             let json = serde_json::to_string(&text).unwrap();

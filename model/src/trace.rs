@@ -114,7 +114,8 @@ pub struct Completeness {
     pub ended: Option<Ended>,
     /// The signal that made profgen stop, when one did.
     pub interrupted: Option<String>,
-    /// Calls that were seen, but whose event was gone before it could be read.
+    /// Calls that a signal interrupted before they could be recorded (notify only). They are
+    /// recorded if they were restarted; else they failed with EINTR.
     pub lost: u64,
     /// Calls whose path, address or structure could not be read from the process.
     pub unread: u64,
@@ -136,7 +137,10 @@ impl Completeness {
             gaps.push(format!("profgen was interrupted by {signal}"));
         }
         if self.lost > 0 {
-            gaps.push(format!("{} calls vanished before they could be read", self.lost));
+            gaps.push(format!(
+                "a signal interrupted {} calls before they were recorded; --engine ptrace has no such gap",
+                self.lost
+            ));
         }
         if self.unread > 0 {
             gaps.push(format!("the arguments of {} calls could not be read", self.unread));

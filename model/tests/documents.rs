@@ -1,7 +1,7 @@
 //! The documents as files: schemas, byte-stable round trips, and what a reader is told about a
 //! file that is not one.
 
-use model::{
+use profgen_model::{
     Access, Arch, CmpOp, Document, Policy, Trace,
     document::{from_json, to_json},
     testing,
@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 fn schema<D: Document>() -> Value {
-    let file = format!("{}/../docs/schema/{}.v{}.json", env!("CARGO_MANIFEST_DIR"), D::KIND, D::VERSION);
+    let file =
+        format!("{}/../docs/schema/{}.v{}.json", env!("CARGO_MANIFEST_DIR"), D::KIND, D::VERSION);
     serde_json::from_slice(&std::fs::read(&file).expect(&file)).expect(&file)
 }
 
@@ -143,7 +144,10 @@ fn a_file_that_is_not_a_trace_is_told_why() {
         r#"its schema is "profgen/policy/v1", not profgen/trace/v1"#
     );
     let unknown = with("colour", json!("red"));
-    assert!(unknown.starts_with("unknown field `colour`, expected one of `schema`, `id`"), "{unknown}");
+    assert!(
+        unknown.starts_with("unknown field `colour`, expected one of `schema`, `id`"),
+        "{unknown}"
+    );
     assert!(unknown.contains(" at line 1 column "), "{unknown}");
     let wrong = with("programs", json!("none"));
     assert!(wrong.starts_with(r#"invalid type: string "none", expected a sequence"#), "{wrong}");
@@ -162,9 +166,7 @@ fn a_file_that_is_not_a_trace_is_told_why() {
 
 #[test]
 fn a_file_that_is_not_a_policy_is_told_why() {
-    let policy = |calls: Value| {
-        json!({"schema": "profgen/policy/v1", "evidence": {}, "programs": {}, "calls": calls})
-    };
+    let policy = |calls: Value| json!({"schema": "profgen/policy/v1", "evidence": {}, "programs": {}, "calls": calls});
     let entry = json!({"origins": {"implied": "because"}});
     let read = policy(json!({"x86_64": {"read": entry.clone()}}));
     from_json::<Policy>(read.to_string().as_bytes()).unwrap();

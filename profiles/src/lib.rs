@@ -64,7 +64,7 @@ pub enum Error {
         format: &'static str,
     },
     /// The text could not be built.
-    #[error("render {format}: {source}")]
+    #[error("render {format}")]
     Json {
         /// The format.
         format: &'static str,

@@ -1,11 +1,8 @@
 //! What a profile by names has to allow: the policy, which tells architectures apart, together
 //! with the calls of the container runtime, folded into one set of names.
 
-use crate::{
-    Options,
-    runtime::{self, Row},
-};
-use model::{Arch, Call, Policy, Rule, Sysno, policy::Entry};
+use crate::{Options, runtime};
+use model::{Arch, Policy, Rule, Sysno, policy::Entry};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose need a call is, the strongest reason first.
@@ -59,7 +56,9 @@ impl Allowed {
         match (self, other) {
             (Allowed::Any(_), _) => true,
             (Allowed::If(_), Allowed::Any(_)) => false,
-            (Allowed::If(own), Allowed::If(other)) => other.keys().all(|rule| own.contains_key(rule)),
+            (Allowed::If(own), Allowed::If(other)) => {
+                other.keys().all(|rule| own.contains_key(rule))
+            }
         }
     }
 }
@@ -143,10 +142,9 @@ fn add_runtimes(by_arch: &mut ByArch, options: &Options, notes: &mut Vec<String>
         let before = own.clone();
         for row in runtime::rows() {
             if options.runtimes.iter().any(|target| row.applies(target))
-                && let Some(call) = Call::by_name(row.call)
-                && call.number(*host).is_some()
+                && row.sysno(*host).is_some()
             {
-                add(own, call.name, Allowed::new(Need::Runtime, &rules(row, *host)));
+                add(own, row.call, Allowed::new(Need::Runtime, &row.rules(*host)));
             }
         }
         let lifted: Vec<&str> = before
@@ -171,14 +169,6 @@ fn host(arch: Arch, listed: &BTreeSet<Arch>) -> Arch {
         Arch::Arm if listed.contains(&Arch::Aarch64) => Arch::Aarch64,
         other => other,
     }
-}
-
-fn rules(row: &Row, host: Arch) -> BTreeSet<Rule> {
-    // s390x has the stack as clone's first argument, clone(2); no rule is better than a wrong one.
-    if host == Arch::S390x && row.call == "clone" {
-        return BTreeSet::new();
-    }
-    row.rules.clone()
 }
 
 /// What `arch` may do only because the profile names calls for all architectures at once.

@@ -2,7 +2,7 @@
 //! program, from data/runtimes.tsv. A profile without them does not start; they are not the
 //! program's, and a policy does not hold them.
 
-use model::{ArgCmp, CmpOp, Rule};
+use model::{Arch, ArgCmp, Call, Param, Rule, Sysno};
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::LazyLock};
 
 /// A container runtime.
@@ -121,7 +121,7 @@ pub struct Row {
     /// The call's name.
     pub call: &'static str,
     /// Alternatives of arguments; none for any arguments.
-    pub rules: BTreeSet<Rule>,
+    alternatives: Vec<Comparison>,
     /// How that is known.
     pub source: &'static str,
 }
@@ -138,6 +138,19 @@ impl Row {
             _ => true,
         };
         self.runtime == target.runtime && newer && privileges
+    }
+
+    /// The call, on an architecture that has it.
+    pub fn sysno(&self, arch: Arch) -> Option<Sysno> {
+        Some(Sysno::new(arch, Call::by_name(self.call)?.number(arch)?))
+    }
+
+    /// With which arguments the call is made on `arch`, as alternatives; none for any arguments, as
+    /// where they lie in memory.
+    pub fn rules(&self, arch: Arch) -> BTreeSet<Rule> {
+        let params = self.sysno(arch).and_then(Sysno::call).map_or(&[][..], |call| call.params);
+        let rules = self.alternatives.iter().map(|alternative| alternative.rule(params));
+        rules.collect::<Option<_>>().unwrap_or_default()
     }
 
     /// The origin of an entry that it leads to: `runc`, `runc 1.4+`.
@@ -163,28 +176,36 @@ impl Row {
             "no" => Some(false),
             _ => return None,
         };
-        let rules = match rules {
-            "-" => BTreeSet::new(),
-            alternatives => alternatives.split('|').map(comparison).collect::<Option<_>>()?,
+        let alternatives = match rules {
+            "-" => Vec::new(),
+            rules => rules.split('|').map(Comparison::parse).collect::<Option<_>>()?,
         };
         let runtime = Runtime::ALL.into_iter().find(|known| known.name() == runtime)?;
-        Some(Row { runtime, since, no_new_privileges, call, rules, source })
+        Some(Row { runtime, since, no_new_privileges, call, alternatives, source })
     }
 }
 
-/// Reads `arg0 == 0x1` or `arg0 & 0xff == 0x1`.
-fn comparison(text: &str) -> Option<Rule> {
-    let number = |text: &str| u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
-    let (argument, value) = text.split_once("==")?;
-    let comparison = match argument.split_once('&') {
-        Some((argument, mask)) => ArgCmp::masked(index(argument)?, number(mask)?, number(value)?),
-        None => ArgCmp::new(index(argument)?, CmpOp::Eq, number(value)?),
-    };
-    Rule::new(vec![comparison.ok()?]).ok()
+/// Some bits of a parameter and their value: `flags & 0xff == 0x1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Comparison {
+    param: &'static str,
+    mask: u64,
+    value: u64,
 }
 
-fn index(text: &str) -> Option<u8> {
-    text.trim().strip_prefix("arg")?.parse().ok()
+impl Comparison {
+    fn parse(text: &'static str) -> Option<Comparison> {
+        let number = |text: &str| u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
+        let (left, value) = text.split_once("==")?;
+        let (param, mask) = left.split_once('&')?;
+        Some(Comparison { param: param.trim(), mask: number(mask)?, value: number(value)? })
+    }
+
+    fn rule(&self, params: &[Param]) -> Option<Rule> {
+        let index = params.iter().position(|param| param.name == self.param)?;
+        let comparison = ArgCmp::masked(u8::try_from(index).ok()?, self.mask, self.value).ok()?;
+        Rule::new(vec![comparison]).ok()
+    }
 }
 
 const TABLE: &str = include_str!("../data/runtimes.tsv");
@@ -203,14 +224,17 @@ pub fn rows() -> &'static [Row] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Call;
 
     #[test]
     fn every_row_is_read_and_names_a_known_call() {
         for line in lines() {
             let row = Row::parse(line);
             assert!(row.is_some(), "{line}");
-            assert!(Call::by_name(row.unwrap().call).is_some(), "{line}");
+            let row = row.unwrap();
+            assert!(Call::by_name(row.call).is_some(), "{line}");
+            // A rule that some architecture has; none where it has another parameter.
+            let rules = Arch::ALL.iter().map(|arch| row.rules(*arch).len()).max();
+            assert_eq!(rules, Some(row.alternatives.len()), "{line}");
         }
         assert_eq!(rows().len(), lines().count());
     }
@@ -221,6 +245,16 @@ mod tests {
         for row in rows() {
             assert!(seen.insert((row.runtime, row.call)), "{} {}", row.runtime.name(), row.call);
         }
+    }
+
+    #[test]
+    fn a_rule_follows_its_parameter() {
+        let clone = rows().iter().find(|row| row.call == "clone").unwrap();
+        let index = |arch| clone.rules(arch).first().unwrap().comparisons()[0].index();
+        assert_eq!((index(Arch::X86_64), index(Arch::S390x)), (0, 1));
+        let mmap = rows().iter().find(|row| row.call == "mmap").unwrap();
+        assert_eq!(mmap.rules(Arch::X86_64).len(), 2);
+        assert!(mmap.rules(Arch::S390x).is_empty());
     }
 
     #[test]

@@ -16,14 +16,16 @@ use crate::{
     needs::{Allowed, Need, Needs, needs},
     runtime::Runtime,
 };
-use model::{Arch, ArgCmp, Call, CmpOp, Policy, Rule, errno, fallback};
+use model::{
+    Arch, ArgCmp, Call, CmpOp, Policy, Rule,
+    errno::{ENOSYS, EPERM},
+    fallback,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 const ALLOW: &str = "SCMP_ACT_ALLOW";
 const ERRNO: &str = "SCMP_ACT_ERRNO";
-const EPERM: u32 = 1;
-const ENOSYS: u32 = 38;
 
 /// The profile, and what it could not hold.
 pub(crate) struct Profile {
@@ -36,7 +38,7 @@ pub(crate) struct Profile {
 #[serde(rename_all = "camelCase")]
 struct Seccomp {
     default_action: &'static str,
-    default_errno_ret: u32,
+    default_errno_ret: u16,
     architectures: Vec<&'static str>,
     syscalls: Vec<Syscalls>,
 }
@@ -52,7 +54,7 @@ struct Syscalls {
     action: &'static str,
     // crun refuses it beside SCMP_ACT_ALLOW.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errno_ret: Option<u32>,
+    errno_ret: Option<u16>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     args: Vec<Arg>,
 }
@@ -109,7 +111,7 @@ impl Profile {
         let mut syscalls: Vec<Syscalls> = allowed
             .into_iter()
             .map(|((need, rule), names)| Syscalls {
-                comment: Some(reason(need, rule)),
+                comment: Some(reason(need, rule, options)),
                 names,
                 action: ALLOW,
                 errno_ret: None,
@@ -126,7 +128,13 @@ impl Profile {
         ] {
             if !names.is_empty() {
                 let comment = Some(comment.to_owned());
-                syscalls.push(Syscalls { comment, names, action: ERRNO, errno_ret: Some(errno), args: vec![] });
+                syscalls.push(Syscalls {
+                    comment,
+                    names,
+                    action: ERRNO,
+                    errno_ret: Some(errno),
+                    args: vec![],
+                });
             }
         }
         let seccomp = Seccomp {
@@ -158,16 +166,30 @@ impl Profile {
     }
 }
 
-fn reason(need: Need, rule: Option<&Rule>) -> String {
+fn reason(need: Need, rule: Option<&Rule>, options: &Options) -> String {
     let reason = match need {
-        Need::Observed => "made by the program",
-        Need::Variant => "of the same power: another libc makes them instead of those of the program",
-        Need::Implied => "made by no instruction of the program: signal return, restart, the vDSO",
-        Need::Runtime => "needed by the container runtime to start the program, not by the program",
+        Need::Observed => "made by the program".to_owned(),
+        Need::Variant => {
+            "of the same power: another libc makes them instead of those of the program".to_owned()
+        }
+        Need::Implied => {
+            "made by no instruction of the program: signal return, restart, the vDSO".to_owned()
+        }
+        Need::Runtime => format!("needed by {} to start the program, not by it", starters(options)),
     };
     match rule {
         Some(rule) => format!("{reason}; only with {rule}"),
-        None => reason.to_owned(),
+        None => reason,
+    }
+}
+
+/// The container runtimes, by name; a policy may also have such entries of its own.
+fn starters(options: &Options) -> String {
+    let names: BTreeSet<&str> =
+        options.runtimes.iter().map(|target| target.runtime.name()).collect();
+    match names.len() {
+        0 => "a container runtime".to_owned(),
+        _ => Vec::from_iter(names).join(" or "),
     }
 }
 
@@ -194,25 +216,30 @@ fn limits(
     options: &Options,
 ) -> Vec<String> {
     let mut notes = Vec::new();
+    let of_the_program = |allowed: &Allowed| match allowed {
+        Allowed::Any(_) => false,
+        Allowed::If(rules) => rules.values().any(|need| *need != Need::Runtime),
+    };
     let ruled: Vec<&str> = calls
         .iter()
-        .filter(|(_, allowed)| matches!(allowed, Allowed::If(_)))
+        .filter(|(_, allowed)| of_the_program(allowed))
         .map(|(name, _)| *name)
         .collect();
     if !ruled.is_empty() {
         notes.push(format!(
-            "with other arguments these answer {}, not EPERM: {}",
-            errno::name(ENOSYS as i32).unwrap_or("ENOSYS"),
+            "with other arguments these answer ENOSYS, not EPERM: {}",
             ruled.join(", ")
         ));
     }
-    if arches.contains(&Arch::I386) && calls.contains_key("socketcall") && ruled.contains(&"socket") {
+    if arches.contains(&Arch::I386) && calls.contains_key("socketcall") && ruled.contains(&"socket")
+    {
         notes.push(
-            "i386: socketcall is allowed and makes any socket, whatever the rules of socket say".to_owned(),
+            "i386: socketcall is allowed and makes any socket, whatever the rules of socket say"
+                .to_owned(),
         );
     }
-    let runc = |target: &crate::runtime::Target| target.runtime == Runtime::Runc;
-    if arches.contains(&Arch::Riscv64) && options.runtimes.iter().any(runc) {
+    let runc = options.runtimes.iter().any(|target| target.runtime == Runtime::Runc);
+    if arches.contains(&Arch::Riscv64) && runc {
         notes.push("riscv64: runc before 1.2 refuses this architecture".to_owned());
     }
     notes

@@ -4,6 +4,7 @@
 //! Needs root, a runtime and a C compiler that links statically; says `skipped` without them, and
 //! fails with PROFGEN_REQUIRE_ALL=1.
 
+#[expect(dead_code, reason = "shared with formats.rs")]
 mod common;
 
 use common::{allow, allow_if};
@@ -72,7 +73,7 @@ struct Bench {
 impl Bench {
     /// A directory with a bundle and the probe in it, or `None` when something is missing.
     fn new(runtime: Runtime) -> Option<Bench> {
-        if !nix_root() {
+        if !root() {
             skip("not root");
             return None;
         }
@@ -87,8 +88,11 @@ impl Bench {
         }
         let source = directory.path().join("probe.c");
         fs::write(&source, PROBE).unwrap();
-        let compiled =
-            Command::new("cc").args(["-static", "-O1", "-o"]).arg(rootfs.join("probe")).arg(&source).output();
+        let compiled = Command::new("cc")
+            .args(["-static", "-O1", "-o"])
+            .arg(rootfs.join("probe"))
+            .arg(&source)
+            .output();
         if !compiled.is_ok_and(|output| output.status.success()) {
             skip("no C compiler that links statically");
             return None;
@@ -154,7 +158,7 @@ impl Bench {
     }
 }
 
-fn nix_root() -> bool {
+fn root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
@@ -166,6 +170,7 @@ fn container() -> String {
 fn assert_probed(output: &Output, what: &str) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), ANSWERS, "{what}: {told}");
+    assert_eq!(told, "", "{what}");
     assert_eq!(output.status.code(), Some(7), "{what}: {told}");
 }
 

@@ -83,7 +83,8 @@ fn symbols<'data>(elf: &impl Object<'data>) -> BTreeMap<u64, (u64, String)> {
             continue;
         }
         let Ok(name) = symbol.name() else { continue };
-        let known = found.entry(symbol.address()).or_insert_with(|| (symbol.size(), name.to_owned()));
+        let known =
+            found.entry(symbol.address()).or_insert_with(|| (symbol.size(), name.to_owned()));
         // Of several names for one place the plainest: fewest leading underscores, then shortest.
         let rank = |name: &str| (name.len() - name.trim_start_matches('_').len(), name.len());
         if (rank(name), name) < (rank(&known.1), known.1.as_str()) {

@@ -86,13 +86,9 @@ impl Child {
     /// When there is no process, descriptor or randomness to be had.
     pub fn start(command: &Command, watch: Watch, body: &[Insn]) -> Result<Child, LaunchError> {
         let fail = |what| move |errno| LaunchError::Call(what, errno);
-        let (parent, child) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .map_err(fail("socketpair"))?;
+        let (parent, child) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .map_err(fail("socketpair"))?;
         let cookie = random()?;
         let mut program = pass_cookie(Arch::native().ok_or(LaunchError::Architecture)?, cookie);
         program.extend_from_slice(body);
@@ -291,7 +287,9 @@ impl Plan<'_> {
         }
         let flags = c_long::from(libc::MSG_NOSIGNAL);
         // SAFETY: the message and what it points to live until the call returns.
-        unsafe { libc::syscall(libc::SYS_sendmsg, self.control, &raw const message, flags, self.cookie) };
+        unsafe {
+            libc::syscall(libc::SYS_sendmsg, self.control, &raw const message, flags, self.cookie)
+        };
     }
 
     fn exit(&self, status: c_long) -> ! {

@@ -45,7 +45,8 @@ impl Listener {
     /// Takes the next notification; blocks when there is none.
     ///
     /// # Errors
-    /// `Ok(None)` when the thread died before its call could be taken; else the kernel's reason.
+    /// `Ok(None)` when a signal took the thread from its call before that could be taken; else the
+    /// kernel's reason.
     pub fn receive(&self) -> nix::Result<Option<Notification>> {
         // SAFETY: all-zero is what the kernel asks for.
         let mut raw: libc::seccomp_notif = unsafe { std::mem::zeroed() };

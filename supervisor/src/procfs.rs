@@ -165,7 +165,9 @@ pub fn threads(process: i32) -> io::Result<Vec<i32>> {
     let mut tids = Vec::new();
     for entry in fs::read_dir(format!("/proc/{process}/task"))? {
         let name = entry?.file_name();
-        tids.extend(std::str::from_utf8(name.as_bytes()).ok().and_then(|name| name.parse::<i32>().ok()));
+        tids.extend(
+            std::str::from_utf8(name.as_bytes()).ok().and_then(|name| name.parse::<i32>().ok()),
+        );
     }
     Ok(tids)
 }

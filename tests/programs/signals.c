@@ -191,29 +191,6 @@ static const char *run(int i) {
     return completed ? "completed" : error == EINTR ? "EINTR" : strerror(error);
 }
 
-// Calls that cannot be interrupted, under a storm of signals: none may fail with EINTR.
-static void storm(void) {
-    struct sigaction action = {.sa_handler = on_alarm};
-    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
-    restarting = 0;
-    struct itimerval fast = {{0, 500}, {0, 500}};
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    CHECK(null >= 0 && setitimer(ITIMER_REAL, &fast, NULL) == 0);
-    long failed = 0;
-    for (int i = 0; i < 1000; i++) {
-        struct stat status;
-        failed += getppid() < 0;
-        failed += write(null, "x", 1) != 1;
-        failed += stat(".", &status) != 0;
-        failed += lseek(locked, 0, SEEK_SET) != 0;
-        int copy = dup(null);
-        failed += copy < 0;
-        failed += close(copy) != 0;
-    }
-    tick(0);
-    printf("storm: %ld calls failed\n", failed);
-}
-
 int main(void) {
     CHECK(pipe2(pipe_ends, O_CLOEXEC) == 0);
     CHECK(pipe2(full_pipe, O_CLOEXEC | O_NONBLOCK) == 0);
@@ -239,6 +216,5 @@ int main(void) {
             CHECK(strcmp(outcome, want) == 0);
         }
     }
-    storm();
     return 0;
 }

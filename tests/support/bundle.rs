@@ -18,10 +18,7 @@ pub struct Bundle(TempDir);
 impl Bundle {
     pub fn new() -> Bundle {
         Bundle(
-            tempfile::Builder::new()
-                .prefix("profgen-bundle-")
-                .tempdir()
-                .expect("make a directory"),
+            tempfile::Builder::new().prefix("profgen-bundle-").tempdir().expect("make a directory"),
         )
     }
 
@@ -32,16 +29,7 @@ impl Bundle {
     /// Traces one run of the workload in `scene`.
     pub fn trace(&self, scene: &Scene<'_>, engine: &str) -> Ran {
         let out = self.0.path().display().to_string();
-        let words = [
-            profgen(),
-            "trace",
-            "-o",
-            &out,
-            "--engine",
-            engine,
-            "--quiet",
-            "--",
-        ];
+        let words = [profgen(), "trace", "-o", &out, "--engine", engine, "--quiet", "--"];
         let ran = scene.run(&words);
         assert_eq!(
             ran.status, scene.workload.status,
@@ -55,18 +43,13 @@ impl Bundle {
     pub fn calls(&self) -> BTreeSet<Call> {
         let mut calls = BTreeSet::new();
         for trace in self.traces() {
-            let programs = trace["programs"]
-                .as_array()
-                .expect("`programs` of a trace is an array");
+            let programs = trace["programs"].as_array().expect("`programs` of a trace is an array");
             for program in programs {
-                for (arch, names) in program["calls"]
-                    .as_object()
-                    .expect("`calls` of a program is an object")
+                for (arch, names) in
+                    program["calls"].as_object().expect("`calls` of a program is an object")
                 {
-                    for name in names
-                        .as_object()
-                        .expect("`calls` of an architecture is an object")
-                        .keys()
+                    for name in
+                        names.as_object().expect("`calls` of an architecture is an object").keys()
                     {
                         calls.insert((arch.clone(), plain_number(name)));
                     }
@@ -79,9 +62,8 @@ impl Bundle {
     /// All trace files, parsed.
     pub fn traces(&self) -> Vec<Value> {
         let entries = fs::read_dir(self.path("traces")).expect("profgen wrote traces/");
-        let mut paths: Vec<PathBuf> = entries
-            .map(|entry| entry.expect("entry of traces/").path())
-            .collect();
+        let mut paths: Vec<PathBuf> =
+            entries.map(|entry| entry.expect("entry of traces/").path()).collect();
         paths.sort();
         paths.iter().map(|path| read_json(path)).collect()
     }
@@ -107,20 +89,11 @@ impl Bundle {
 
 /// The names that an OCI or Docker profile lets through in some case.
 pub fn allowed(profile: &Value) -> BTreeSet<String> {
-    let rules = profile["syscalls"]
-        .as_array()
-        .expect("`syscalls` of a profile is an array");
-    let allow = rules
-        .iter()
-        .filter(|rule| rule["action"] == "SCMP_ACT_ALLOW");
-    let names = allow.flat_map(|rule| {
-        rule["names"]
-            .as_array()
-            .expect("`names` of a rule is an array")
-    });
-    names
-        .map(|name| name.as_str().expect("a name is a string").to_owned())
-        .collect()
+    let rules = profile["syscalls"].as_array().expect("`syscalls` of a profile is an array");
+    let allow = rules.iter().filter(|rule| rule["action"] == "SCMP_ACT_ALLOW");
+    let names =
+        allow.flat_map(|rule| rule["names"].as_array().expect("`names` of a rule is an array"));
+    names.map(|name| name.as_str().expect("a name is a string").to_owned()).collect()
 }
 
 fn read_json(path: &Path) -> Value {
@@ -136,9 +109,5 @@ fn plain_number(name: &str) -> String {
     let has_words = name
         .strip_suffix(digits)
         .is_some_and(|words| matches!(words, "" | "syscall_" | "unknown_" | "#"));
-    if has_words && !digits.is_empty() {
-        digits.to_owned()
-    } else {
-        name.to_owned()
-    }
+    if has_words && !digits.is_empty() { digits.to_owned() } else { name.to_owned() }
 }

@@ -38,11 +38,7 @@ impl Docker {
     /// Finds or starts a daemon and imports the image; `Err` says why dockerd cannot run here.
     pub fn start() -> Result<Docker, String> {
         let image = format!("profgen-test-{}", std::process::id());
-        let mut docker = Docker {
-            daemon: None,
-            host: None,
-            image,
-        };
+        let mut docker = Docker { daemon: None, host: None, image };
         if !answers(None) {
             // A short path, as the name of a socket below it has at most 107 bytes.
             let home = tempfile::Builder::new()
@@ -64,10 +60,7 @@ impl Docker {
             let ended = child.try_wait().expect("wait for dockerd");
             if ended.is_some() || started.elapsed() > Duration::from_secs(60) {
                 let log = fs::read_to_string(home.path().join("log")).unwrap_or_default();
-                return Err(format!(
-                    "dockerd does not answer ({ended:?}): {}",
-                    tail(&log, 5)
-                ));
+                return Err(format!("dockerd does not answer ({ended:?}): {}", tail(&log, 5)));
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -76,10 +69,8 @@ impl Docker {
 
     /// `docker import` of a directory with one static program.
     fn import_image(&self) {
-        let root = tempfile::Builder::new()
-            .prefix("profgen-image-")
-            .tempdir()
-            .expect("make a directory");
+        let root =
+            tempfile::Builder::new().prefix("profgen-image-").tempdir().expect("make a directory");
         for directory in ["bin", "tmp", "etc"] {
             fs::create_dir(root.path().join(directory)).expect("make a directory");
         }
@@ -88,12 +79,7 @@ impl Docker {
         let wrapper = fixtures::build("extra-call").expect("the extra-call wrapper");
         fs::copy(wrapper, root.path().join("bin/extra-call")).expect("copy extra-call");
         let mut tar = Command::new("tar")
-            .args([
-                "-C".as_ref(),
-                root.path().as_os_str(),
-                "-c".as_ref(),
-                ".".as_ref(),
-            ])
+            .args(["-C".as_ref(), root.path().as_os_str(), "-c".as_ref(), ".".as_ref()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("run tar");
@@ -122,9 +108,7 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         // Nothing here may panic: the test may be failing already.
-        let _ = client(self.host.as_deref())
-            .args(["rmi", "--force", &self.image])
-            .output();
+        let _ = client(self.host.as_deref()).args(["rmi", "--force", &self.image]).output();
         if let Some((child, _)) = &mut self.daemon {
             let _ = Command::new("kill").arg(child.id().to_string()).status();
             let _ = child.wait();
@@ -138,27 +122,14 @@ fn start_daemon(home: &Path) -> Child {
     fs::write(home.join("daemon.json"), "{}").expect("write daemon.json");
     let at = |name: &str| home.join(name).display().to_string();
     Command::new(find_program("dockerd").expect("dockerd"))
-        .args([
-            "--data-root",
-            &at("data"),
-            "--exec-root",
-            &at("exec"),
-            "--pidfile",
-            &at("pid"),
-        ])
+        .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
         .args([
             "--host",
             &format!("unix://{}", at("docker.sock")),
             "--config-file",
             &at("daemon.json"),
         ])
-        .args([
-            "--bridge",
-            "none",
-            "--iptables=false",
-            "--ip6tables=false",
-            "--ip-masq=false",
-        ])
+        .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"])
         .env("PATH", PATH)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("share the log"))
@@ -168,9 +139,8 @@ fn start_daemon(home: &Path) -> Child {
 }
 
 fn answers(host: Option<&str>) -> bool {
-    let output: std::io::Result<Output> = client(host)
-        .args(["version", "--format", "{{.Server.Version}}"])
-        .output();
+    let output: std::io::Result<Output> =
+        client(host).args(["version", "--format", "{{.Server.Version}}"]).output();
     output.is_ok_and(|output| output.status.success())
 }
 

@@ -32,9 +32,7 @@ pub fn build(name: &str) -> Result<PathBuf, String> {
         return Err(why);
     }
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
-    let built = cache
-        .join(format!("{name}-{:016x}", hash(&recipe)))
-        .join(name);
+    let built = cache.join(format!("{name}-{:016x}", hash(&recipe))).join(name);
     if !built.exists() {
         compile(&recipe, &cache, &built);
     }
@@ -46,26 +44,12 @@ fn find(name: &str) -> Recipe {
     for entry in fs::read_dir(&directory).expect("list tests/programs") {
         let source = entry.expect("entry of tests/programs").path();
         let text = fs::read_to_string(&source).expect("read a program's source");
-        let stem = source
-            .file_stem()
-            .expect("file name")
-            .to_string_lossy()
-            .into_owned();
-        for line in text
-            .lines()
-            .filter_map(|line| line.strip_prefix("//# build"))
-        {
+        let stem = source.file_stem().expect("file name").to_string_lossy().into_owned();
+        for line in text.lines().filter_map(|line| line.strip_prefix("//# build")) {
             let (target, command) = line.split_once(": ").expect("`//# build NAME: COMMAND`");
-            let target = if target.trim().is_empty() {
-                &stem
-            } else {
-                target.trim()
-            };
+            let target = if target.trim().is_empty() { &stem } else { target.trim() };
             if target == name {
-                return Recipe {
-                    command: command.to_owned(),
-                    source,
-                };
+                return Recipe { command: command.to_owned(), source };
             }
         }
     }
@@ -74,18 +58,13 @@ fn find(name: &str) -> Recipe {
 
 fn directive(source: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(source).expect("read a program's source");
-    text.lines()
-        .find_map(|line| line.strip_prefix(&format!("//# {name}: ")))
-        .map(str::to_owned)
+    text.lines().find_map(|line| line.strip_prefix(&format!("//# {name}: "))).map(str::to_owned)
 }
 
 /// What the build command needs on this machine.
 fn needs(command: &str) -> Vec<&str> {
     let compilers = ["gcc", "musl-gcc", "go"];
-    let mut needs: Vec<&str> = command
-        .split(' ')
-        .filter(|word| compilers.contains(word))
-        .collect();
+    let mut needs: Vec<&str> = command.split(' ').filter(|word| compilers.contains(word)).collect();
     if command.contains(" -m32 ") {
         // gcc takes -m32 without the 32-bit C library, and fails at the first header.
         needs.push("/usr/include/x86_64-linux-gnu/gnu/stubs-32.h");
@@ -97,9 +76,7 @@ fn hash(recipe: &Recipe) -> u64 {
     let mut hasher = DefaultHasher::new();
     recipe.command.hash(&mut hasher);
     for file in [recipe.source.clone(), tests_dir().join("programs/check.h")] {
-        fs::read(file)
-            .expect("read a program's source")
-            .hash(&mut hasher);
+        fs::read(file).expect("read a program's source").hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -7,10 +7,7 @@ use std::thread;
 /// Starts the server on a free port of 127.0.0.1 and gives that port; it ends with the test process.
 pub fn serve() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind a free port");
-    let port = listener
-        .local_addr()
-        .expect("address of the listener")
-        .port();
+    let port = listener.local_addr().expect("address of the listener").port();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // A client that goes away early is its own affair.
@@ -46,20 +43,15 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     } else {
         std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink())?;
     }
-    let body = if request.starts_with("GET ") {
-        "0123456789\n".repeat(3000)
-    } else {
-        String::new()
-    };
+    let body =
+        if request.starts_with("GET ") { "0123456789\n".repeat(3000) } else { String::new() };
     let head = if request.starts_with("GET /redirect ") {
         "302 Found\r\nLocation: /page.html"
     } else {
         "200 OK\r\nContent-Type: text/plain"
     };
-    let head = format!(
-        "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     (&stream).write_all(head.as_bytes())?;
     (&stream).write_all(body.as_bytes())
 }

@@ -45,18 +45,12 @@ pub fn missing<'a>(tools: impl IntoIterator<Item = &'a str>) -> Option<String> {
         "namespaces" => can_make_namespaces(),
         tool => find_program(tool).is_some(),
     };
-    tools
-        .into_iter()
-        .find(|tool| !present(tool))
-        .map(|tool| format!("no {tool}"))
+    tools.into_iter().find(|tool| !present(tool)).map(|tool| format!("no {tool}"))
 }
 
 fn can_make_namespaces() -> bool {
     let options = if is_root() { "-m" } else { "-Urm" };
-    let output = Command::new("unshare")
-        .args([options, "true"])
-        .env("PATH", PATH)
-        .output();
+    let output = Command::new("unshare").args([options, "true"]).env("PATH", PATH).output();
     output.is_ok_and(|output| output.status.success())
 }
 
@@ -65,9 +59,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     if name.starts_with('/') {
         return Some(PathBuf::from(name)).filter(|path| path.exists());
     }
-    PATH.split(':')
-        .map(|directory| Path::new(directory).join(name))
-        .find(|path| path.is_file())
+    PATH.split(':').map(|directory| Path::new(directory).join(name)).find(|path| path.is_file())
 }
 
 /// Whether the tests run as root.
@@ -79,9 +71,7 @@ pub fn is_root() -> bool {
 pub fn status_field(name: &str) -> String {
     let status = std::fs::read_to_string("/proc/self/status").expect("read /proc/self/status");
     let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap_or_else(|| panic!("no {name} in /proc/self/status"))
-        .trim()
-        .to_owned()
+    line.unwrap_or_else(|| panic!("no {name} in /proc/self/status")).trim().to_owned()
 }
 
 /// One test per workload, named after it: `workload_tests!(check)` gives `fn ls() { check("ls") }` and so on.
@@ -95,7 +85,7 @@ macro_rules! workload_tests {
             git_clone git_commit git_gc gzip_file hello hello_32 hello_32_alone hello_go hello_musl hello_static
             hello_static_pie int80 jobs jq_filter listener ls make_parallel mv_rm nginx odd_numbers openssl_digest
             openssl_keys own_filter paths perl_script ps_list python_subprocess python_threads redis setpriv_user
-            signals sort_big sqlite sqlite_inserts tail_follow tar_archive text_tools thread_exec threads timeouts);
+            signals sort_big sqlite sqlite_inserts storm storm_restart tail_follow tar_archive text_tools thread_exec threads timeouts);
     };
     (@each $check:path: $($name:ident)*) => {
         $(#[test] fn $name() { $check(stringify!($name)); })*

@@ -45,10 +45,8 @@ pub fn run(
     no_new_privileges: bool,
     prefix: &[&str],
 ) -> Ran {
-    let bundle = tempfile::Builder::new()
-        .prefix("profgen-oci-")
-        .tempdir()
-        .expect("make a directory");
+    let bundle =
+        tempfile::Builder::new().prefix("profgen-oci-").tempdir().expect("make a directory");
     for directory in ["rootfs", "state"] {
         fs::create_dir(bundle.path().join(directory)).expect("make a directory");
     }
@@ -59,16 +57,7 @@ pub fn run(
     fs::write(bundle.path().join("config.json"), text).expect("write config.json");
 
     let path = bundle.path().display().to_string();
-    let words = [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        START,
-        runtime,
-        &path,
-        &container_id(bundle.path()),
-    ];
+    let words = ["unshare", "-m", "sh", "-c", START, runtime, &path, &container_id(bundle.path())];
     scene.finish(scene.run_words(&words.map(str::to_owned)))
 }
 
@@ -78,11 +67,8 @@ fn config(
     seccomp: &Value,
     no_new_privileges: bool,
 ) -> Value {
-    let environment: Vec<String> = scene
-        .environment
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let environment: Vec<String> =
+        scene.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let capabilities = capabilities();
     json!({
         "ociVersion": "1.0.2",
@@ -116,9 +102,5 @@ fn capabilities() -> Vec<String> {
 
 /// Unique, as it names cgroups of the machine.
 fn container_id(bundle: &Path) -> String {
-    bundle
-        .file_name()
-        .expect("directory name")
-        .to_string_lossy()
-        .into_owned()
+    bundle.file_name().expect("directory name").to_string_lossy().into_owned()
 }

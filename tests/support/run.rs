@@ -41,36 +41,22 @@ pub struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// Makes the directory and runs the workload's `setup` in it.
     pub fn prepare(workload: &'a Workload) -> Scene<'a> {
-        let directory = tempfile::Builder::new()
-            .prefix("profgen-scene-")
-            .tempdir()
-            .expect("make a directory");
+        let directory =
+            tempfile::Builder::new().prefix("profgen-scene-").tempdir().expect("make a directory");
         // Servers drop root's rights and must still reach their files.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))
             .expect("chmod the directory");
 
-        let fixtures: Vec<PathBuf> = workload
-            .fixtures
-            .iter()
-            .map(|name| fixtures::build(name).expect("fixture"))
-            .collect();
+        let fixtures: Vec<PathBuf> =
+            workload.fixtures.iter().map(|name| fixtures::build(name).expect("fixture")).collect();
         let http_port = if workload.server { http::serve() } else { 0 };
         let environment = environment(workload, directory.path(), &fixtures, http_port);
         let command = command(workload, &fixtures, &environment);
-        let scene = Scene {
-            workload,
-            directory,
-            environment,
-            command,
-        };
+        let scene = Scene { workload, directory, environment, command };
         if !workload.setup.is_empty() {
             let setup = ["bash".to_owned(), "-euc".to_owned(), workload.setup.clone()];
             let ran = scene.run_words(&setup);
-            assert_eq!(
-                ran.status, 0,
-                "setup of {}: {}{}",
-                workload.name, ran.stdout, ran.stderr
-            );
+            assert_eq!(ran.status, 0, "setup of {}: {}{}", workload.name, ran.stdout, ran.stderr);
         }
         scene
     }
@@ -90,13 +76,10 @@ impl<'a> Scene<'a> {
     /// Adds what the workload's `after` prints, and makes the output comparable.
     pub fn finish(&self, mut ran: Ran) -> Ran {
         if let Some(after) = &self.workload.after {
-            ran.stdout += &self
-                .run_words(&["bash".to_owned(), "-c".to_owned(), after.clone()])
-                .stdout;
+            ran.stdout +=
+                &self.run_words(&["bash".to_owned(), "-c".to_owned(), after.clone()]).stdout;
         }
-        ran.stdout = ran
-            .stdout
-            .replace(&self.directory.path().display().to_string(), "$DIR");
+        ran.stdout = ran.stdout.replace(&self.directory.path().display().to_string(), "$DIR");
         match self.workload.output {
             Output::Same => {}
             Output::Sorted => {
@@ -128,17 +111,10 @@ fn environment(
     http_port: u16,
 ) -> Vec<(String, String)> {
     let directory = directory.display().to_string();
-    let fixture_dirs = fixtures.iter().map(|fixture| {
-        fixture
-            .parent()
-            .expect("fixture directory")
-            .display()
-            .to_string()
-    });
-    let path = fixture_dirs
-        .chain([PATH.to_owned()])
-        .collect::<Vec<_>>()
-        .join(":");
+    let fixture_dirs = fixtures
+        .iter()
+        .map(|fixture| fixture.parent().expect("fixture directory").display().to_string());
+    let path = fixture_dirs.chain([PATH.to_owned()]).collect::<Vec<_>>().join(":");
     let here = tests_dir().join("workloads").display().to_string();
     let script = workload.script.display().to_string();
     let date = "2020-01-01 00:00:00 +0000";
@@ -171,41 +147,25 @@ fn command(
 ) -> Vec<String> {
     let Some(exec) = &workload.exec else {
         let bash = find_program("bash").expect("bash");
-        return vec![
-            bash.display().to_string(),
-            workload.script.display().to_string(),
-        ];
+        return vec![bash.display().to_string(), workload.script.display().to_string()];
     };
     let expand = |word: &String| {
         // The longer name first: HTTP_PORT contains PORT.
-        ["SCRIPT", "HERE", "HTTP_PORT", "PORT"]
-            .iter()
-            .fold(word.clone(), |word, name| {
-                let value = &environment
-                    .iter()
-                    .find(|(known, _)| known == name)
-                    .expect("variable")
-                    .1;
-                word.replace(&format!("${name}"), value)
-            })
+        ["SCRIPT", "HERE", "HTTP_PORT", "PORT"].iter().fold(word.clone(), |word, name| {
+            let value = &environment.iter().find(|(known, _)| known == name).expect("variable").1;
+            word.replace(&format!("${name}"), value)
+        })
     };
     let mut words: Vec<String> = exec.iter().map(expand).collect();
-    let fixture = fixtures
-        .iter()
-        .find(|path| path.ends_with(&words[0]))
-        .cloned();
-    let program = fixture
-        .or_else(|| find_program(&words[0]))
-        .expect("the workload's program");
+    let fixture = fixtures.iter().find(|path| path.ends_with(&words[0])).cloned();
+    let program = fixture.or_else(|| find_program(&words[0])).expect("the workload's program");
     words[0] = program.display().to_string();
     words
 }
 
 /// A port that nobody listens on, below the range from which the kernel takes the clients' own ports.
 fn free_port() -> u16 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("a clock after 1970");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
     // Test processes that start at the same moment must not try the same ports.
     let start = std::process::id().wrapping_mul(7919) ^ now.subsec_nanos();
     (0..1000)
@@ -256,12 +216,7 @@ pub fn run_command(mut command: Command, timeout: Duration) -> Ran {
         }
     };
     let [stdout, stderr] = streams.map(Option::unwrap_or_default);
-    Ran {
-        stdout,
-        stderr,
-        status,
-        took: started.elapsed(),
-    }
+    Ran { stdout, stderr, status, took: started.elapsed() }
 }
 
 fn collect(mut from: impl Read + Send + 'static, stream: usize, to: mpsc::Sender<(usize, String)>) {
@@ -273,7 +228,5 @@ fn collect(mut from: impl Read + Send + 'static, stream: usize, to: mpsc::Sender
 }
 
 fn shell_status(status: ExitStatus) -> i32 {
-    status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().expect("ended by a status or a signal"))
+    status.code().unwrap_or_else(|| 128 + status.signal().expect("ended by a status or a signal"))
 }

@@ -21,15 +21,7 @@ pub fn record(scene: &Scene<'_>) -> (BTreeSet<Call>, Ran) {
     let log = tempfile::NamedTempFile::new().expect("make a file for strace");
     let path = log.path().display().to_string();
     // -qq would also silence the lines that say which of the architectures a process is in.
-    let ran = scene.run(&[
-        "/usr/bin/strace",
-        "-f",
-        "-n",
-        "--quiet=attach,exit",
-        "-o",
-        &path,
-        "--",
-    ]);
+    let ran = scene.run(&["/usr/bin/strace", "-f", "-n", "--quiet=attach,exit", "-o", &path, "--"]);
     (read_log(log.path()), ran)
 }
 
@@ -37,9 +29,7 @@ fn read_log(path: &Path) -> BTreeSet<Call> {
     let text = String::from_utf8_lossy(&fs::read(path).expect("read strace's log")).into_owned();
     let mut reader = Reader::default();
     let seen: BTreeSet<(String, u64)> = text.lines().filter_map(|line| reader.line(line)).collect();
-    seen.into_iter()
-        .map(|(arch, number)| reader.names.call(&arch, number))
-        .collect()
+    seen.into_iter().map(|(arch, number)| reader.names.call(&arch, number)).collect()
 }
 
 /// Marks the numbers of x32 among those of x86-64.
@@ -49,11 +39,7 @@ const X32_BIT: u64 = 0x4000_0000;
 const NO_NUMBER: u64 = 0xffff_ffff;
 
 fn parse_number(text: &str) -> Option<u64> {
-    if text == "???" {
-        Some(NO_NUMBER)
-    } else {
-        text.parse().ok()
-    }
+    if text == "???" { Some(NO_NUMBER) } else { text.parse().ok() }
 }
 
 /// Follows which architecture each task is in.
@@ -73,9 +59,8 @@ impl Reader {
         let (number, rest) = rest.split_once(']')?;
         let number = parse_number(number.trim())?;
         let rest = rest.trim_start();
-        if let Some((_, mode)) = rest
-            .strip_prefix("[ Process PID=")
-            .and_then(|rest| rest.split_once(" runs in "))
+        if let Some((_, mode)) =
+            rest.strip_prefix("[ Process PID=").and_then(|rest| rest.split_once(" runs in "))
         {
             let arch = match mode.split(' ').next()? {
                 "32" => "i386",
@@ -105,19 +90,12 @@ impl Reader {
         }
         // Name and number together mostly fit one architecture only.
         let fits = |names: &mut Names, arch: &str| names.call(arch, number).1 == name;
-        match (
-            fits(&mut self.names, "x86_64"),
-            fits(&mut self.names, "i386"),
-        ) {
+        match (fits(&mut self.names, "x86_64"), fits(&mut self.names, "i386")) {
             (true, false) => "x86_64".to_owned(),
             (false, true) => "i386".to_owned(),
             _ => {
                 let mode = self.mode.get(pid).unwrap_or(&self.last);
-                if mode.is_empty() {
-                    native.to_owned()
-                } else {
-                    mode.clone()
-                }
+                if mode.is_empty() { native.to_owned() } else { mode.clone() }
             }
         }
     }
@@ -130,11 +108,7 @@ struct Names(BTreeMap<(String, u64), String>);
 impl Names {
     fn call(&mut self, arch: &str, number: u64) -> Call {
         let key = (arch.to_owned(), number);
-        let name = self
-            .0
-            .entry(key)
-            .or_insert_with(|| resolve(arch, number))
-            .clone();
+        let name = self.0.entry(key).or_insert_with(|| resolve(arch, number)).clone();
         (arch.to_owned(), name)
     }
 }
@@ -146,9 +120,5 @@ fn resolve(arch: &str, number: u64) -> String {
         .output()
         .expect("run scmp_sys_resolver");
     let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if name.is_empty() || name == "UNKNOWN" {
-        number.to_string()
-    } else {
-        name
-    }
+    if name.is_empty() || name == "UNKNOWN" { number.to_string() } else { name }
 }

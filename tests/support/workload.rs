@@ -61,12 +61,7 @@ pub fn names() -> BTreeSet<String> {
     let paths = entries.map(|entry| entry.expect("entry of tests/workloads").path());
     paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
-        .map(|path| {
-            path.file_stem()
-                .expect("file name")
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|path| path.file_stem().expect("file name").to_string_lossy().into_owned())
         .collect()
 }
 
@@ -103,10 +98,7 @@ impl Workload {
                 .unwrap_or_else(|| panic!("{name}: `#: {line}` is not `key: value`"));
             workload.set(key, value);
         }
-        assert!(
-            !workload.shows.is_empty(),
-            "{name}: does not say what it shows"
-        );
+        assert!(!workload.shows.is_empty(), "{name}: does not say what it shows");
         workload
     }
 
@@ -129,9 +121,9 @@ impl Workload {
             "fixture" => self.fixtures = words(),
             "server" => self.server = value == "http",
             "user" => self.root_only = value == "root",
-            "engines" => self
-                .engines
-                .retain(|engine| value.split([' ', ',']).any(|word| word == *engine)),
+            "engines" => {
+                self.engines.retain(|engine| value.split([' ', ',']).any(|word| word == *engine))
+            }
             "enforce" => self.enforce = !value.starts_with("no,"),
             "extra" => self.extra = !value.starts_with("no,"),
             "after" => self.after = Some(value.to_owned()),
@@ -149,16 +141,8 @@ impl Workload {
         }
         let program = self.exec.as_ref().map_or("bash", |words| words[0].as_str());
         let is_fixture = self.fixtures.iter().any(|fixture| fixture == program);
-        let tools = self
-            .needs
-            .iter()
-            .map(String::as_str)
-            .chain((!is_fixture).then_some(program));
-        missing(tools).or_else(|| {
-            self.fixtures
-                .iter()
-                .find_map(|name| fixtures::build(name).err())
-        })
+        let tools = self.needs.iter().map(String::as_str).chain((!is_fixture).then_some(program));
+        missing(tools).or_else(|| self.fixtures.iter().find_map(|name| fixtures::build(name).err()))
     }
 }
 

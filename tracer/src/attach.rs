@@ -14,13 +14,14 @@ use std::collections::HashSet;
 /// # Errors
 /// [`TraceError::Attach`] when the process is not there or not ours to trace.
 pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> {
-    let mut engine = Engine::new(Recorder::new(true), run_options, Calls::Unfiltered);
+    let mut engine = Engine::new(Recorder::new(true, true), run_options, Calls::Unfiltered);
     engine.recorder.attached(process);
     engine.recorder.note("the process was already running: what it did before is not recorded");
     // New threads are made by threads that are not seized yet: look until none is new.
     let mut seized = HashSet::new();
     loop {
-        let new: Vec<i32> = threads(process).into_iter().filter(|tid| !seized.contains(tid)).collect();
+        let new: Vec<i32> =
+            threads(process).into_iter().filter(|tid| !seized.contains(tid)).collect();
         if new.is_empty() {
             break;
         }

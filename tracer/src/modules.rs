@@ -5,8 +5,7 @@
 
 use model::{Text, trace::Module};
 use object::{
-    Object, ObjectSymbol,
-    Endianness,
+    Endianness, Object, ObjectSymbol,
     elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PT_NOTE},
     read::{
         FileKind, ReadCache, ReadRef,

@@ -97,7 +97,7 @@ impl<'a> Engine<'a> {
             child,
             listener,
             epoll,
-            recorder: Recorder::new(privileges_kept),
+            recorder: Recorder::new(privileges_kept, false),
             pidfds: HashMap::new(),
             executing: HashMap::new(),
             ending: Ending::new(&options.signals),
@@ -127,10 +127,11 @@ impl<'a> Engine<'a> {
                 match event.data() {
                     CONTROL => self.hear_child()?,
                     LISTENER if event.events().contains(EpollFlags::EPOLLIN) => {
-                        if let Some(notification) = self.listener.receive()? {
-                            self.notified(&notification);
-                            (options.progress)(&self.recorder);
+                        match self.listener.receive()? {
+                            Some(notification) => self.notified(&notification),
+                            None => self.recorder.lost_call(),
                         }
+                        (options.progress)(&self.recorder);
                     }
                     LISTENER => hung_up = true,
                     _ => {}

@@ -34,6 +34,13 @@ impl Event {
     }
 }
 
+/// Whether a seccomp(2) or prctl(2) installs a filter: SECCOMP_SET_MODE_FILTER is 1,
+/// PR_SET_SECCOMP is 22.
+pub fn sets_filter(sysno: Sysno, args: &[u64; 6]) -> bool {
+    let operation = args[0] & 0xffff_ffff;
+    operation == if sysno.name() == Some("seccomp") { 1 } else { 22 }
+}
+
 /// What a call carried beyond its registers.
 #[derive(Debug, Default)]
 pub struct Observation {
@@ -55,7 +62,12 @@ pub struct Observation {
 pub type FindTarget<'a> = &'a dyn Fn(i32) -> model::KillTarget;
 
 /// Reads everything that `plan` asks for.
-pub fn observe(event: &Event, plan: &Plan, namer: &Namer<'_>, target: FindTarget<'_>) -> Observation {
+pub fn observe(
+    event: &Event,
+    plan: &Plan,
+    namer: &Namer<'_>,
+    target: FindTarget<'_>,
+) -> Observation {
     let mut observation = Observation::default();
     let mut open_flags = None;
     for value in &plan.values {
@@ -107,9 +119,8 @@ impl Observation {
         };
         let base = base_of(event, file.param);
         let place = if path.is_empty() {
-            let empty_path = plan
-                .at_flags
-                .is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
+            let empty_path =
+                plan.at_flags.is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
             match base {
                 Base::Descriptor(fd) if empty_path => namer.descriptor(fd),
                 // ENOENT for the program: it names nothing.

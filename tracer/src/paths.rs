@@ -163,13 +163,7 @@ impl Namer<'_> {
         }
     }
 
-    fn open(
-        &self,
-        base: Base,
-        path: &[u8],
-        named: &Text,
-        follow: bool,
-    ) -> nix::Result<OwnedFd> {
+    fn open(&self, base: Base, path: &[u8], named: &Text, follow: bool) -> nix::Result<OwnedFd> {
         let flags = if follow { 0 } else { O_NOFOLLOW };
         if let Some((root, root_path)) = &self.view.root {
             let inside =
@@ -331,7 +325,11 @@ mod tests {
 
     fn own() -> Namer<'static> {
         static VIEW: View = View { root: None };
-        Namer { tid: nix::unistd::gettid().as_raw(), process: std::process::id() as i32, view: &VIEW }
+        Namer {
+            tid: nix::unistd::gettid().as_raw(),
+            process: std::process::id() as i32,
+            view: &VIEW,
+        }
     }
 
     fn place(path: &str, follow: bool) -> (String, Option<String>, Option<FileKind>) {
@@ -354,7 +352,10 @@ mod tests {
         let made = Some(at("missing"));
         assert_eq!(place(&at("dangling"), true), (at("dangling"), made, Some(FileKind::Absent)));
         let beside = Some(at("real/none"));
-        assert_eq!(place(&at("link/none"), true), (at("link/none"), beside, Some(FileKind::Absent)));
+        assert_eq!(
+            place(&at("link/none"), true),
+            (at("link/none"), beside, Some(FileKind::Absent))
+        );
         assert_eq!(place(&at("no/where"), true), (at("no/where"), None, Some(FileKind::Absent)));
         let twisted = place(&at("link/../real//./file"), true);
         assert_eq!(twisted.1, Some(at("real/file")));

@@ -52,12 +52,8 @@ pub enum Special {
     Socketcall,
     /// The process may see another file system afterwards.
     ChangesView,
-    /// seccomp(2): the program filters itself, or wants a listener of its own.
-    Seccomp,
-    /// prctl(2), which can install a filter too.
-    Prctl,
-    /// The thread ends.
-    ExitThread,
+    /// seccomp(2) or prctl(2), by which a program can filter itself.
+    Filter,
     /// The process ends, with the status of argument 0.
     ExitProcess,
 }
@@ -146,9 +142,7 @@ fn special(sysno: Sysno, name: &str) -> Special {
         "sendmmsg" => Special::SendMessages,
         "socketcall" => Special::Socketcall,
         "chroot" | "pivot_root" | "unshare" | "setns" => Special::ChangesView,
-        "seccomp" => Special::Seccomp,
-        "prctl" => Special::Prctl,
-        "exit" => Special::ExitThread,
+        "seccomp" | "prctl" => Special::Filter,
         "exit_group" => Special::ExitProcess,
         _ => Special::None,
     }

@@ -4,7 +4,7 @@
 
 use crate::{
     Ending, Options, Recorded, TraceError,
-    observe::Event,
+    observe::{Event, sets_filter},
     program::Pending,
     recorder::{Next, Recorder},
     stop::{Stop, Wait, wait_any},
@@ -29,10 +29,18 @@ pub enum Calls {
 }
 
 /// What is known of a thread that is being traced.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tracee {
-    /// A call whose result is wanted, or was entered at least.
+    /// How its calls are seen.
+    calls: Calls,
+    /// A call whose exit stop is to come, and its result when that is wanted.
     entered: Option<Option<Pending>>,
+}
+
+impl Tracee {
+    fn new(calls: Calls) -> Tracee {
+        Tracee { calls, entered: None }
+    }
 }
 
 /// What the tracees' options have in common; EXITKILL only for children of our own.
@@ -60,7 +68,9 @@ pub fn run(command: &Command, run_options: &Options) -> Result<Recorded, TraceEr
         Err(TraceError::Refused(what, errno)) if what == FILTER => {
             let mut recorded = launch(command, run_options, Calls::Unfiltered)?;
             let reason = crate::describe(errno);
-            recorded.recorder.note(&format!("no seccomp filter ({reason}): every call stopped twice"));
+            recorded
+                .recorder
+                .note(&format!("no seccomp filter ({reason}): every call stopped twice"));
             Ok(recorded)
         }
         result => result,
@@ -69,11 +79,7 @@ pub fn run(command: &Command, run_options: &Options) -> Result<Recorded, TraceEr
 
 const FILTER: &str = "a seccomp filter";
 
-fn launch(
-    command: &Command,
-    run_options: &Options,
-    calls: Calls,
-) -> Result<Recorded, TraceError> {
+fn launch(command: &Command, run_options: &Options, calls: Calls) -> Result<Recorded, TraceError> {
     let (watch, body) = match calls {
         Calls::Filtered => (Watch::Trace, &every_call(libc::SECCOMP_RET_TRACE)[..]),
         Calls::Unfiltered => (Watch::Unfiltered, &[][..]),
@@ -85,10 +91,10 @@ fn launch(
         child.reap();
         return Err(TraceError::Refused("ptrace", errno));
     }
-    let mut engine = Engine::new(Recorder::new(keeps_privileges()), run_options, calls);
+    let mut engine = Engine::new(Recorder::new(keeps_privileges(), true), run_options, calls);
     engine.command = Some(child.pid.as_raw());
     engine.recorder.start(child.pid.as_raw());
-    engine.tracees.insert(child.pid.as_raw(), Tracee::default());
+    engine.add(child.pid.as_raw());
     engine.before_exec = true;
     if calls == Calls::Unfiltered {
         // It stops where it waits, and each of its calls from there on.
@@ -145,7 +151,7 @@ impl<'a> Engine<'a> {
 
     /// Takes in a thread that was seized.
     pub fn add(&mut self, tid: i32) {
-        self.tracees.insert(tid, Tracee::default());
+        self.tracees.insert(tid, Tracee::new(self.calls));
     }
 
     /// The threads that are traced.
@@ -223,12 +229,15 @@ impl<'a> Engine<'a> {
     fn stopped(&mut self, tid: i32, stop: Stop) {
         if !self.tracees.contains_key(&tid) {
             // A new child can stop before its parent's event says that it was made.
-            self.tracees.insert(tid, Tracee::default());
+            self.add(tid);
             self.recorder.process_of(tid);
         }
         match stop {
             Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
-                self.entry(tid);
+                // Seen already at its entry stop, where there is one.
+                if self.calls_of(tid) == Calls::Filtered {
+                    self.entry(tid);
+                }
                 self.resume(tid, 0);
             }
             Stop::Syscall => {
@@ -251,10 +260,25 @@ impl<'a> Engine<'a> {
         }
     }
 
+    fn calls_of(&self, tid: i32) -> Calls {
+        self.tracees.get(&tid).map_or(self.calls, |tracee| tracee.calls)
+    }
+
+    /// A filter of the program's own can deny a call, or hand it to a listener, before ours sees
+    /// it; from now on the process is stopped at each entry, which comes before all filters.
+    fn filters_itself(&mut self, tid: i32) {
+        let process = self.recorder.process_of(tid);
+        for (&other, tracee) in &mut self.tracees {
+            if self.recorder.process_of(other) == process {
+                tracee.calls = Calls::Unfiltered;
+            }
+        }
+    }
+
     /// Lets a thread go on to its next stop, delivering a signal when there is one.
     fn resume(&self, tid: i32, signal: c_int) {
         let waits_for_exit = self.tracees.get(&tid).is_some_and(|tracee| tracee.entered.is_some());
-        let request = if self.calls == Calls::Unfiltered || waits_for_exit {
+        let request = if self.calls_of(tid) == Calls::Unfiltered || waits_for_exit {
             libc::PTRACE_SYSCALL
         } else {
             libc::PTRACE_CONT
@@ -266,7 +290,9 @@ impl<'a> Engine<'a> {
     fn syscall(&mut self, tid: i32) {
         let Ok(info) = ptrace::syscall_info(Pid::from_raw(tid)) else { return };
         match info.op {
-            libc::PTRACE_SYSCALL_INFO_ENTRY if self.calls == Calls::Unfiltered => self.entry(tid),
+            libc::PTRACE_SYSCALL_INFO_ENTRY if self.calls_of(tid) == Calls::Unfiltered => {
+                self.entry(tid);
+            }
             libc::PTRACE_SYSCALL_INFO_EXIT => {
                 let Some(tracee) = self.tracees.get_mut(&tid) else { return };
                 if let Some(Some(pending)) = tracee.entered.take() {
@@ -284,7 +310,9 @@ impl<'a> Engine<'a> {
         // SAFETY: both members begin with number and arguments (ptrace(2)), and the kernel filled
         // the one that `op` names.
         let (number, args) = match info.op {
-            libc::PTRACE_SYSCALL_INFO_SECCOMP => unsafe { (info.u.seccomp.nr, info.u.seccomp.args) },
+            libc::PTRACE_SYSCALL_INFO_SECCOMP => unsafe {
+                (info.u.seccomp.nr, info.u.seccomp.args)
+            },
             // SAFETY: as above.
             libc::PTRACE_SYSCALL_INFO_ENTRY => unsafe { (info.u.entry.nr, info.u.entry.args) },
             _ => return,
@@ -302,11 +330,13 @@ impl<'a> Engine<'a> {
             Next::Result(pending) => Some(pending),
             Next::Proceed => None,
         };
-        if sysno.name() == Some("exit") {
-            self.recorder.thread_ended(tid);
+        match sysno.name() {
+            Some("exit") => self.recorder.thread_ended(tid),
+            Some("seccomp" | "prctl") if sets_filter(sysno, &args) => self.filters_itself(tid),
+            _ => {}
         }
         if let Some(tracee) = self.tracees.get_mut(&tid) {
-            let exit_stops = self.calls == Calls::Unfiltered || pending.is_some();
+            let exit_stops = tracee.calls == Calls::Unfiltered || pending.is_some();
             tracee.entered = exit_stops.then_some(pending);
         }
     }
@@ -316,11 +346,12 @@ impl<'a> Engine<'a> {
         // The thread that called execve has taken over the leader's id; its old one is gone
         // without a word, and so are the other threads.
         let former = ptrace::getevent(Pid::from_raw(tid)).map_or(tid, |former| former as i32);
+        let calls = self.calls_of(former);
         let entered = self.tracees.remove(&former).and_then(|tracee| tracee.entered);
         if let Some(Some(pending)) = entered {
             self.recorder.result(pending, Some(0));
         }
-        self.tracees.insert(tid, Tracee::default());
+        self.tracees.insert(tid, Tracee::new(calls));
         self.recorder.executed(tid);
     }
 
@@ -328,7 +359,9 @@ impl<'a> Engine<'a> {
         let Ok(child) = ptrace::getevent(Pid::from_raw(tid)) else { return };
         let child = child as i32;
         self.recorder.forked(tid, child);
-        self.tracees.entry(child).or_default();
+        let calls = self.calls_of(tid);
+        // Its filters are its maker's, also when it stopped before its maker did.
+        self.tracees.entry(child).or_insert(Tracee::new(calls)).calls = calls;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     modules,
-    observe::{Event, Observation, observe},
+    observe::{Event, Observation, observe, sets_filter},
     paths::{Namer, View},
     plan::{Slots, Special},
     program::{Pending, ProgramState},
@@ -74,7 +74,9 @@ pub struct Recorder {
     records: Vec<ProcessRecord>,
     threads: HashMap<i32, i32>,
     privileges_kept: bool,
+    sees_denied: bool,
     calls: u64,
+    lost: u64,
     unread: u64,
     untraced: BTreeSet<Untraced>,
     privileges: BTreeSet<Privileged>,
@@ -82,8 +84,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// An empty recorder. `privileges_kept`: executing a set-user-id program works as without profgen.
-    pub fn new(privileges_kept: bool) -> Recorder {
+    /// An empty recorder. `privileges_kept`: executing a set-user-id program works as without
+    /// profgen; `sees_denied`: so is a call that a filter of the program's own denies.
+    pub fn new(privileges_kept: bool, sees_denied: bool) -> Recorder {
         Recorder {
             slots: Slots::default(),
             programs: Vec::new(),
@@ -92,7 +95,9 @@ impl Recorder {
             records: Vec::new(),
             threads: HashMap::new(),
             privileges_kept,
+            sees_denied,
             calls: 0,
+            lost: 0,
             unread: 0,
             untraced: BTreeSet::new(),
             privileges: BTreeSet::new(),
@@ -102,16 +107,12 @@ impl Recorder {
 
     /// What has been seen so far.
     pub fn progress(&self) -> Progress {
-        Progress {
-            processes: self.records.len(),
-            calls: self.calls,
-            distinct: self.slots.len(),
-        }
+        Progress { processes: self.records.len(), calls: self.calls, distinct: self.slots.len() }
     }
 
-    /// Sets whether privileges are kept, once that is known.
-    pub fn set_privileges_kept(&mut self, kept: bool) {
-        self.privileges_kept = kept;
+    /// Counts a call that was announced and gone before it could be taken.
+    pub fn lost_call(&mut self) {
+        self.lost += 1;
     }
 
     /// Adds something that the reader of the trace must know.
@@ -332,7 +333,7 @@ impl Recorder {
                     state.view = None;
                 }
             }
-            Special::Seccomp | Special::Prctl => self.filters(event, program, slot),
+            Special::Filter => self.filters(event, program),
             Special::ExitProcess => {
                 if let Some(state) = self.processes.get_mut(&process) {
                     state.exiting = Some(event.args[0] as i32 & 0xff);
@@ -368,13 +369,11 @@ impl Recorder {
         }
     }
 
-    /// seccomp(SECCOMP_SET_MODE_FILTER) is operation 1, PR_SET_SECCOMP is 22.
-    fn filters(&mut self, event: &Event, program: usize, slot: usize) {
-        let by_seccomp = self.slots.plan(slot).special == Special::Seccomp;
-        let sets = event.args[0] & 0xffff_ffff == if by_seccomp { 1 } else { 22 };
-        if sets {
+    fn filters(&mut self, event: &Event, program: usize) {
+        if sets_filter(event.sysno, &event.args) && !self.sees_denied {
             let path = self.programs[program].path.clone();
-            let note = format!("{path} filters its own system calls: those that it denies are not seen");
+            let note =
+                format!("{path} filters its own system calls: those that it denies were not seen");
             self.note(&note);
         }
     }
@@ -395,6 +394,7 @@ impl Recorder {
     pub fn finish(self) -> (Vec<Program>, Vec<Process>, Completeness) {
         let cut = self.programs.iter().flat_map(ProgramState::cuts).collect::<BTreeSet<_>>();
         let mut completeness = Completeness {
+            lost: self.lost,
             unread: self.unread,
             untraced: self.untraced.into_iter().collect(),
             cut: cut.into_iter().collect(),
@@ -434,13 +434,10 @@ fn by_call(slots: &Slots, counts: &[u64]) -> std::collections::BTreeMap<Sysno, u
     counted.map(|(slot, &count)| (slots.plan(slot).sysno, count)).collect()
 }
 
-fn locate(
-    state: &mut ProcessState,
-    process: i32,
-    event: &Event,
-) -> Option<model::trace::Site> {
+fn locate(state: &mut ProcessState, process: i32, event: &Event) -> Option<model::trace::Site> {
     let known = state.mappings.as_ref();
-    if let Some(site) = known.and_then(|known| procfs::call_site(known, event.instruction_pointer)) {
+    if let Some(site) = known.and_then(|known| procfs::call_site(known, event.instruction_pointer))
+    {
         return Some(site);
     }
     // Not there, or mapped since.

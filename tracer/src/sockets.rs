@@ -67,7 +67,9 @@ pub fn read_message(tid: i32, pointer: u64, wide: bool) -> nix::Result<Option<Ad
 fn message_name(tid: i32, pointer: u64, wide: bool) -> nix::Result<(u64, u64)> {
     let mut bytes = [0_u8; 12];
     memory::read(tid, pointer, if wide { &mut bytes } else { &mut bytes[..8] })?;
-    let number = |at: usize| u64::from(u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
+    let number = |at: usize| {
+        u64::from(u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]))
+    };
     if wide { Ok((number(0) | number(4) << 32, number(8))) } else { Ok((number(0), number(4))) }
 }
 

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_status_is_told_apart() {
-        let stopped = |signal: c_int, event: c_int| Wait::from_status(event << 16 | signal << 8 | 0x7f);
+        let stopped =
+            |signal: c_int, event: c_int| Wait::from_status(event << 16 | signal << 8 | 0x7f);
         assert_eq!(Wait::from_status(3 << 8), Wait::Exited(3));
         assert_eq!(Wait::from_status(libc::SIGSEGV | 0x80), Wait::Killed(libc::SIGSEGV));
         assert_eq!(stopped(34, 0), Wait::Stopped(Stop::Signal(34)));

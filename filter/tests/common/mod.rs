@@ -3,10 +3,11 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+pub mod child;
 pub mod gate;
 
-use profgen_filter::{Action, ArchRules, CallRule, Ruleset, SeccompData};
 use model::{Arch, ArgCmp, CmpOp, Rule, X32_BIT};
+use profgen_filter::{Action, ArchRules, CallRule, Ruleset, SeccompData};
 use proptest::{
     collection::{btree_map, vec},
     prelude::*,

@@ -23,9 +23,8 @@ pub fn allow(policy: &mut Policy, arch: Arch, names: &str) {
 
 /// Allows a call only where one argument, an `int`, has one of the values.
 pub fn allow_if(policy: &mut Policy, arch: Arch, name: &str, index: u8, values: &[u64]) {
-    let rule = |value: &u64| {
-        Rule::new(vec![ArgCmp::masked(index, 0xffff_ffff, *value).unwrap()]).unwrap()
-    };
+    let rule =
+        |value: &u64| Rule::new(vec![ArgCmp::masked(index, 0xffff_ffff, *value).unwrap()]).unwrap();
     let rules = values.iter().map(rule).collect();
     let sysno = Sysno::from_name(arch, name).unwrap();
     policy.calls.insert(sysno, Entry { origins: origins(), rules });

@@ -1,0 +1,3 @@
+#: shows: with SA_RESTART no call fails because a signal comes while a tracer looks at it
+#: fixture: storm
+#: exec: storm restart
