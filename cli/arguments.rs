@@ -74,7 +74,7 @@ pub struct TraceArguments {
     /// No progress and no summary
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say more: each call that was seen, and from where
+    /// Say more: each call that was seen and from where, and what the profile cannot express
     #[arg(short, long)]
     pub verbose: bool,
     /// The command and its arguments

@@ -38,7 +38,7 @@ impl Progress {
             return;
         }
         self.events.set(self.events.get() + 1);
-        if self.events.get() % EVENTS != 0 || Instant::now() < self.due.get() {
+        if !self.events.get().is_multiple_of(EVENTS) || Instant::now() < self.due.get() {
             return;
         }
         self.due.set(Instant::now() + INTERVAL);

@@ -30,8 +30,10 @@ pub fn print(bundle: &Path, trace: &Trace, written: &Written, arguments: &TraceA
     for gap in &gaps {
         say(&format!("incomplete: {gap}"));
     }
-    for note in &written.notes {
-        say(&format!("seccomp.json: {note}"));
+    if arguments.verbose {
+        for note in &written.notes {
+            say(&format!("seccomp.json: {note}"));
+        }
     }
     let entries = || written.policy.calls.values();
     let observed = entries().filter(|entry| entry.origins.observed.is_some()).count();

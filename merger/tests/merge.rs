@@ -1,5 +1,7 @@
 //! What a merge derives from observed calls, by example.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use model::{
     Arch, ArgCmp, CmpOp, Policy, Rule, Sysno, Text,
     policy::{Entry, Observed, Origins},

@@ -1,5 +1,5 @@
-//! Turns the tables in `data/` into Rust: each fact is a row there, and this program checks the rows
-//! and writes the enums and static tables that `src/` includes.
+//! Turns the tables in `data/` into Rust: each fact is a row there, and this program checks the
+//! rows and writes the enums and static tables that `src/` includes.
 //!
 //! A row that is wrong stops the build with its file and line.
 

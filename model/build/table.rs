@@ -8,8 +8,8 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
-/// A line that is neither empty nor a comment. Comments are `#` alone or followed by a space; a word
-/// right after the `#` makes a row of another form.
+/// A line that is neither empty nor a comment. Comments are `#` alone or followed by a space; a
+/// word right after the `#` makes a row of another form.
 pub struct Row {
     place: String,
     pub fields: Vec<String>,
@@ -44,7 +44,7 @@ impl Row {
         }
     }
 
-    /// Checks that `name` is a word of lower-case letters, digits, `_` and `-`, and was not in `seen`.
+    /// Checks that `name` is a word of lower-case letters, digits, `_` and `-`, and new to `seen`.
     pub fn new_word(&self, name: &str, seen: &mut BTreeSet<String>) -> Result<()> {
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         if name.is_empty() || !name.chars().all(good) {

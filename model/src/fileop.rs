@@ -105,8 +105,8 @@ impl FileOp {
 
     /// The accesses that a call with `args` asks for, in the order of [`Access`].
     ///
-    /// `open_flags` are the O_ flags where memory holds them, as for openat2; without them that call
-    /// has no accesses. Where an argument holds the flags, it decides.
+    /// `open_flags` are the O_ flags where memory holds them, as for openat2; without them that
+    /// call has no accesses. Where an argument holds the flags, it decides.
     ///
     /// Opening a directory for reading is [`Access::Read`] unless O_DIRECTORY says so: whether the
     /// name is a directory is not in the arguments.

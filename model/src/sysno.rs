@@ -18,8 +18,8 @@ impl Sysno {
         Sysno { arch, number }
     }
 
-    /// What a seccomp filter, a listener or ptrace reports: `AUDIT_ARCH_*` and the number. `None` for
-    /// architectures that the tables do not have.
+    /// What a seccomp filter, a listener or ptrace reports: `AUDIT_ARCH_*` and the number, of x32
+    /// from [`X32_BIT`] on. `None` for architectures that the tables do not have.
     pub fn from_audit(audit_arch: u32, number: u32) -> Option<Sysno> {
         let arch = Arch::ALL.iter().copied().find(|arch| arch.audit() == audit_arch)?;
         // Negative numbers are no calls of any kind.

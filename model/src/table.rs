@@ -18,8 +18,8 @@ const NONE: u32 = u32::MAX;
 pub struct Call {
     /// The name that libseccomp gives it.
     pub name: &'static str,
-    /// The release of Linux that brought it, to x86-64 or else where it came first; `None` for those
-    /// that 4.0 had.
+    /// The release of Linux that brought it, to x86-64 or else where it came first; `None` for
+    /// those that 4.0 had.
     pub since: Option<(u16, u16)>,
     /// How risky it is.
     pub group: Group,

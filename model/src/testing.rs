@@ -1,6 +1,8 @@
 //! Arbitrary documents for property tests: every variant of every enum comes up, texts hold bytes
 //! that are not UTF-8, and few enough names that two documents speak of the same things.
 
+#![allow(clippy::expect_used, reason = "a generator that fails is a failed test")]
+
 use crate::{
     Access, Arch, ArgCmp, Arguments, Call, CmpOp, Policy, Rule, Sysno, Text, Trace,
     policy::{Entry, Evidence, Observed, Origins, ProgramIdentity},

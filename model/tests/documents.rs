@@ -1,6 +1,8 @@
 //! The documents as files: schemas, byte-stable round trips, and what a reader is told about a
 //! file that is not one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use profgen_model::{
     Access, Arch, CmpOp, Document, Policy, Trace,
     document::{from_json, to_json},

@@ -73,7 +73,7 @@ fn x86_headers_agree() {
     }
 }
 
-/// asm-generic/unistd.h, with what an architecture chooses from it (arch/*/include/uapi/asm/unistd.h).
+/// asm-generic/unistd.h, with what each architecture chooses in its own asm/unistd.h.
 #[test]
 fn the_generic_header_agrees() {
     let all = ["NEW_STAT", "SYS_CLONE3", "MEMFD_SECRET"];

@@ -182,6 +182,7 @@ fn every_kind_is_used_and_has_a_name() {
     for &kind in Kind::ALL {
         assert!(used.contains(&kind), "no parameter is {}", kind.slug());
         assert_eq!(Kind::from_slug(kind.slug()), Some(kind));
+        assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.slug()));
         assert!(matches!(kind.bits(), 32 | 64));
         assert!(!(kind.is_value() && kind.is_value_in_memory()));
     }

@@ -1,6 +1,6 @@
 //! Renders a policy in the formats that other programs enforce, one file per format.
 //!
-//! A format is found by its name, [`format`], and turns a policy into text and notes:
+//! A format is found by its name, [`format()`], and turns a policy into text and notes:
 //! [`Format::render`]. The notes say what the text allows beyond the policy, and what of the policy
 //! it cannot say.
 //!

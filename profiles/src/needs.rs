@@ -187,9 +187,8 @@ fn widened(
         .collect();
     (!more.is_empty()).then(|| {
         format!(
-            "{arch}: {} calls are allowed because another architecture needs them, which this format \
-             cannot tell apart: {}",
-            more.len(),
+            "{arch} also allows what only another architecture needs, for this format cannot tell them \
+             apart: {}",
             more.join(", ")
         )
     })

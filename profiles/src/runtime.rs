@@ -153,14 +153,6 @@ impl Row {
         rules.collect::<Option<_>>().unwrap_or_default()
     }
 
-    /// The origin of an entry that it leads to: `runc`, `runc 1.4+`.
-    pub fn origin(&self) -> String {
-        match self.since {
-            Some(since) => format!("{} {since}+", self.runtime.name()),
-            None => self.runtime.name().to_owned(),
-        }
-    }
-
     fn parse(line: &'static str) -> Option<Row> {
         let fields: Vec<&str> = line.split('\t').collect();
         let [runtime, versions, no_new_privileges, call, rules, source] = fields[..] else {

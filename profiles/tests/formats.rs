@@ -1,5 +1,7 @@
 //! The rendered profiles as their readers see them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{allow, allow_if, small};
@@ -27,9 +29,12 @@ fn schema() -> jsonschema::Validator {
     jsonschema::draft7::new(&schema).unwrap()
 }
 
-/// Every entry of a call: its action, errno and arguments.
-fn verdicts(profile: &Value) -> BTreeMap<String, Vec<(String, Option<u64>, Vec<Value>)>> {
-    let mut verdicts: BTreeMap<String, Vec<_>> = BTreeMap::new();
+/// The action, errno and arguments of an entry.
+type Verdict = (String, Option<u64>, Vec<Value>);
+
+/// Every entry of each call.
+fn verdicts(profile: &Value) -> BTreeMap<String, Vec<Verdict>> {
+    let mut verdicts: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
     for entry in profile["syscalls"].as_array().unwrap() {
         for name in entry["names"].as_array().unwrap() {
             let args = entry["args"].as_array().cloned().unwrap_or_default();
@@ -224,12 +229,9 @@ fn what_two_architectures_share_is_said() {
         serde_json::json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
     );
     let notes = rendered.notes.join("\n");
-    assert!(
-        notes.contains("i386: 1 calls are allowed because another architecture needs them"),
-        "{notes}"
-    );
+    assert!(notes.starts_with("i386 also allows what only another architecture needs"), "{notes}");
     assert!(notes.ends_with(": write"), "{notes}");
-    assert!(!notes.contains("x86_64:"), "{notes}");
+    assert!(!notes.contains("x86_64 also"), "{notes}");
 }
 
 #[test]
@@ -239,7 +241,7 @@ fn a_rule_of_one_architecture_does_not_bind_the_other() {
     allow(&mut policy, Arch::I386, "socketcall socket");
     let rendered = without_runtime("oci", &policy);
     assert!(verdicts(&json(&rendered))["socket"][0].2.is_empty());
-    assert!(rendered.notes.join("\n").contains("x86_64: 1 calls"), "{:?}", rendered.notes);
+    assert!(rendered.notes.join("\n").contains("x86_64 also allows"), "{:?}", rendered.notes);
 
     allow_if(&mut policy, Arch::I386, "socket", 0, &[1]);
     let rendered = without_runtime("oci", &policy);

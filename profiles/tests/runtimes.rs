@@ -4,6 +4,8 @@
 //! Needs root, a runtime and a C compiler that links statically; says `skipped` without them, and
 //! fails with PROFGEN_REQUIRE_ALL=1.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 #[expect(dead_code, reason = "shared with formats.rs")]
 mod common;
 
@@ -46,6 +48,26 @@ int main(int argc, char **argv) {
 
 const ANSWERS: &str = "mkdirat 1\nclone3 38\n900 38\nunix 0\nnetlink 38\n";
 
+/// Makes calls of i386 in a 64-bit process.
+const PROBE_I386: &str = r#"
+#include <stdio.h>
+static long call(long number, long one, long two, long three) {
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(one), "c"(two), "d"(three)
+                     : "r8", "r9", "r10", "r11", "memory");
+    return result;
+}
+int main(void) {
+    printf("getpid %ld\n", call(20, 0, 0, 0));
+    printf("mkdir %ld\n", call(39, 0, 0, 0));
+    printf("unix %d\n", call(359, 1, 1, 0) >= 0);
+    printf("netlink %ld\n", call(359, 16, 3, 0));
+    printf("socketcall %ld\n", call(102, 1, 0, 0));
+    fflush(stdout);
+    return 7;
+}
+"#;
+
 fn skip(reason: &str) {
     assert!(std::env::var_os("PROFGEN_REQUIRE_ALL").is_none(), "not skipped: {reason}");
     eprintln!("skipped: {reason}");
@@ -72,7 +94,7 @@ struct Bench {
 
 impl Bench {
     /// A directory with a bundle and the probe in it, or `None` when something is missing.
-    fn new(runtime: Runtime) -> Option<Bench> {
+    fn new(runtime: Runtime, probe: &str) -> Option<Bench> {
         if !root() {
             skip("not root");
             return None;
@@ -87,7 +109,7 @@ impl Bench {
             fs::create_dir_all(rootfs.join(name)).unwrap();
         }
         let source = directory.path().join("probe.c");
-        fs::write(&source, PROBE).unwrap();
+        fs::write(&source, probe).unwrap();
         let compiled = Command::new("cc")
             .args(["-static", "-O1", "-o"])
             .arg(rootfs.join("probe"))
@@ -167,15 +189,15 @@ fn container() -> String {
     format!("profiles-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn assert_probed(output: &Output, what: &str) {
+fn assert_probed(output: &Output, answers: &str, what: &str) {
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), ANSWERS, "{what}: {told}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), answers, "{what}: {told}");
     assert_eq!(told, "", "{what}");
     assert_eq!(output.status.code(), Some(7), "{what}: {told}");
 }
 
 fn starts_and_answers(runtime: Runtime) {
-    let Some(bench) = Bench::new(runtime) else { return };
+    let Some(bench) = Bench::new(runtime, PROBE) else { return };
     let policy = policy(Arch::native().unwrap());
     for no_new_privileges in [true, false] {
         for target in [runtime.into(), bench.target(no_new_privileges)] {
@@ -185,7 +207,7 @@ fn starts_and_answers(runtime: Runtime) {
             let seccomp = serde_json::from_str(&rendered.text).unwrap();
 
             bench.configure(&seccomp, no_new_privileges, &["/probe"]);
-            assert_probed(&bench.run(&["run", &container()]), &what);
+            assert_probed(&bench.run(&["run", &container()]), ANSWERS, &what);
 
             bench.configure(&seccomp, no_new_privileges, &["/probe", "stay"]);
             let running = container();
@@ -201,7 +223,7 @@ fn starts_and_answers(runtime: Runtime) {
             assert!(started.success(), "{what}: {log}");
             let executed = bench.run(&["exec", &running, "/probe"]);
             bench.run(&["delete", "--force", &running]);
-            assert_probed(&executed, &format!("{what}, exec"));
+            assert_probed(&executed, ANSWERS, &format!("{what}, exec"));
         }
     }
 }
@@ -218,10 +240,25 @@ fn crun_starts_a_program_under_its_profile() {
 
 #[test]
 fn without_the_calls_of_the_runtime_it_does_not_start() {
-    let Some(bench) = Bench::new(Runtime::Runc) else { return };
+    let Some(bench) = Bench::new(Runtime::Runc, PROBE) else { return };
     let policy = policy(Arch::native().unwrap());
     let rendered = format("oci").unwrap().render(&policy, &Options::default()).unwrap();
     bench.configure(&serde_json::from_str(&rendered.text).unwrap(), true, &["/probe"]);
     let output = bench.run(&["run", &container()]);
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn one_profile_binds_both_architectures_of_a_process() {
+    for runtime in [Runtime::Runc, Runtime::Crun] {
+        let Some(bench) = Bench::new(runtime, PROBE_I386) else { continue };
+        let mut policy = policy(Arch::X86_64);
+        allow(&mut policy, Arch::I386, "getpid");
+        let options = Options { runtimes: [runtime.into()].into() };
+        let rendered = format("oci").unwrap().render(&policy, &options).unwrap();
+        bench.configure(&serde_json::from_str(&rendered.text).unwrap(), true, &["/probe"]);
+        let answers = "getpid 1\nmkdir -1\nunix 1\nnetlink -38\nsocketcall -1\n";
+        assert_probed(&bench.run(&["run", &container()]), answers, runtime.name());
+    }
 }

@@ -213,14 +213,13 @@ impl<'a> Engine<'a> {
 
     fn gone(&mut self, tid: i32, wait: Wait) {
         self.tracees.remove(&tid);
-        let process = self.recorder.process_of(tid);
         if self.command == Some(tid) {
             self.ended = wait.ended();
             self.ending.command_ended();
         }
         // A leader is reported when all its threads are gone.
-        if process == tid {
-            self.recorder.process_ended(process, wait.ended());
+        if self.recorder.is_process(tid) {
+            self.recorder.process_ended(tid, wait.ended());
         } else {
             self.recorder.thread_ended(tid);
         }
@@ -307,9 +306,8 @@ impl<'a> Engine<'a> {
 
     fn entry(&mut self, tid: i32) {
         let Ok(info) = ptrace::syscall_info(Pid::from_raw(tid)) else { return };
-        // SAFETY: both members begin with number and arguments (ptrace(2)), and the kernel filled
-        // the one that `op` names.
         let (number, args) = match info.op {
+            // SAFETY: the kernel filled the member that `op` names (ptrace(2)).
             libc::PTRACE_SYSCALL_INFO_SECCOMP => unsafe {
                 (info.u.seccomp.nr, info.u.seccomp.args)
             },
@@ -330,10 +328,8 @@ impl<'a> Engine<'a> {
             Next::Result(pending) => Some(pending),
             Next::Proceed => None,
         };
-        match sysno.name() {
-            Some("exit") => self.recorder.thread_ended(tid),
-            Some("seccomp" | "prctl") if sets_filter(sysno, &args) => self.filters_itself(tid),
-            _ => {}
+        if matches!(sysno.name(), Some("seccomp" | "prctl")) && sets_filter(sysno, &args) {
+            self.filters_itself(tid);
         }
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             let exit_stops = tracee.calls == Calls::Unfiltered || pending.is_some();

@@ -267,6 +267,11 @@ impl Recorder {
         }
     }
 
+    /// Whether the thread is the first of a process that is still there.
+    pub fn is_process(&self, tid: i32) -> bool {
+        self.processes.contains_key(&tid)
+    }
+
     /// The processes that are still there.
     pub fn live(&self) -> impl Iterator<Item = i32> {
         self.processes.keys().copied()

@@ -1,5 +1,7 @@
 //! Policies for the tests of this crate.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use model::{
     Arch, ArgCmp, CmpOp, Policy, Rule, Sysno, Text,
     policy::{Entry, Observed, Origins},
