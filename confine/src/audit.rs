@@ -13,7 +13,8 @@ use nix::{
 };
 use std::{collections::BTreeMap, os::fd::AsFd};
 use supervisor::{
-    Child, Command, Listener, Notification, Watch, launch::Report, procfs, signals::Signals,
+    Child, Command, Listener, Notification, Received, Watch, launch::Report, procfs,
+    signals::Signals,
 };
 
 /// Calls that the policy would deny, as one program made them.
@@ -82,7 +83,7 @@ pub fn audit(policy: &Policy, command: &Command, signals: &Signals) -> Result<Au
             }
         }
         if listener_ready.contains(PollFlags::POLLIN) {
-            if let Some(notification) = listener.receive()? {
+            if let Received::Call(notification) = listener.receive()? {
                 note(&mut violations, &notification);
                 listener.proceed(notification.id);
             }

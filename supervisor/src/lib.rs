@@ -13,4 +13,4 @@ pub mod signals;
 
 pub use command::{Command, CommandError};
 pub use launch::{Child, LaunchError, Watch};
-pub use listener::{Listener, Notification};
+pub use listener::{Listener, Notification, Received};

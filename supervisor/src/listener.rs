@@ -28,6 +28,18 @@ pub struct Notification {
     pub instruction_pointer: u64,
 }
 
+/// What came of waiting for a notification.
+#[derive(Debug, Clone, Copy)]
+pub enum Received {
+    /// A call.
+    Call(Notification),
+    /// A signal took the thread from its call before that could be taken; or, since Linux 6.11,
+    /// no task is left that could call.
+    Gone,
+    /// A signal came for profgen.
+    Woken,
+}
+
 /// Receives notifications.
 #[derive(Debug)]
 pub struct Listener {
@@ -45,9 +57,8 @@ impl Listener {
     /// Takes the next notification; blocks when there is none.
     ///
     /// # Errors
-    /// `Ok(None)` when a signal took the thread from its call before that could be taken; else the
-    /// kernel's reason.
-    pub fn receive(&self) -> nix::Result<Option<Notification>> {
+    /// The kernel's reason.
+    pub fn receive(&self) -> nix::Result<Received> {
         // SAFETY: all-zero is what the kernel asks for.
         let mut raw: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the structure has the size that this libc's ioctl number states.
@@ -55,7 +66,7 @@ impl Listener {
             libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &raw mut raw)
         };
         if result == 0 {
-            return Ok(Some(Notification {
+            return Ok(Received::Call(Notification {
                 id: raw.id,
                 tid: raw.pid as i32,
                 arch: raw.data.arch,
@@ -65,7 +76,8 @@ impl Listener {
             }));
         }
         match Errno::last() {
-            Errno::ENOENT | Errno::EINTR => Ok(None),
+            Errno::ENOENT => Ok(Received::Gone),
+            Errno::EINTR => Ok(Received::Woken),
             errno => Err(errno),
         }
     }

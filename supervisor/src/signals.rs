@@ -27,8 +27,8 @@ use std::{
 
 /// The signals that ask a program to end.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
-/// Wakes the thread that works; profgen itself has no other use for it.
-const WAKE: Signal = Signal::SIGURG;
+/// Wakes the thread that works from a call that blocks; its handler does nothing.
+pub const WAKE: Signal = Signal::SIGURG;
 
 /// Signals that arrived for profgen, and what became of them.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     os::unix::process::CommandExt,
-    process::{Child, Stdio},
+    process::Child,
     sync::{Arc, Mutex},
     thread,
 };
@@ -40,13 +40,14 @@ impl Terminal {
         drop(command);
         drop(pty.slave);
         let keyboard = File::from(pty.master);
-        let (mut screen, shown) = (keyboard.try_clone().expect("dup"), Arc::default());
+        let mut screen = keyboard.try_clone().expect("dup");
+        let shown = Arc::<Mutex<String>>::default();
         let copy = Arc::clone(&shown);
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = screen.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                Mutex::lock(&copy).expect("lock").push_str(&text);
+                copy.lock().expect("lock").push_str(&text);
             }
         });
         Terminal { child, keyboard, shown }
@@ -230,5 +231,4 @@ fn the_streams_that_the_command_has_are_the_terminal() {
         );
         assert_eq!(run.ends(), "yes\r\n", "{engine}");
     }
-    let _ = Stdio::null();
 }

@@ -5,6 +5,7 @@
 //! which builds the [`Trace`].
 
 mod attach;
+mod deaths;
 mod ending;
 mod modules;
 mod notify;

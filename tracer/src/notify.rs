@@ -1,8 +1,10 @@
 //! The engine on seccomp user notification: each call is announced at its entry, recorded, and
-//! let go on. Results, births and deaths are not announced; deaths are learned from pidfds.
+//! let go on. Results, births and deaths are not announced; deaths are learned from pidfds, by
+//! `deaths.rs`, so that this loop does nothing but receive, record and let go.
 
 use crate::{
     Ending, Options, TraceError,
+    deaths::Deaths,
     observe::Event,
     recorder::{Next, Recorder},
 };
@@ -11,26 +13,17 @@ use model::{Sysno, trace::Ended};
 use nix::{
     errno::Errno,
     sys::{
-        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
         signal::{Signal, kill},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::Pid,
 };
-use std::{
-    collections::HashMap,
-    os::fd::{AsFd, FromRawFd, OwnedFd},
-};
+use std::collections::{HashMap, HashSet};
 use supervisor::{
-    Child, Command, Listener, Notification, Watch,
+    Child, Command, Listener, Notification, Received, Watch,
     launch::{Report, every_call},
     procfs::{self, Image},
 };
-
-/// Epoll data of the listener; processes have their pid.
-const LISTENER: u64 = u64::MAX;
-/// Epoll data of the connection to the child.
-const CONTROL: u64 = u64::MAX - 1;
 
 /// A process that has called execve and may run another image by its next call.
 #[derive(Debug)]
@@ -42,13 +35,15 @@ struct Executing {
 struct Engine<'a> {
     child: &'a Child,
     listener: Listener,
-    epoll: Epoll,
+    deaths: Deaths,
     recorder: Recorder,
-    pidfds: HashMap<i32, OwnedFd>,
+    /// The processes whose death will be told.
+    watched: HashSet<i32>,
+    /// The thread of the last call, whose process is known and watched.
+    last: i32,
     executing: HashMap<i32, Executing>,
     ending: Ending<'a>,
     ended: Option<Ended>,
-    not_executed: Option<Errno>,
 }
 
 /// Runs `command` and records it.
@@ -71,7 +66,7 @@ pub fn run(command: &Command, options: &Options) -> Result<crate::Recorded, Trac
     };
     let mut engine = Engine::new(&child, Listener::new(listener), options, !no_new_privs)?;
     engine.run(options)?;
-    if let Some(errno) = engine.not_executed {
+    if let Report::NotExecuted(errno) = child.report()? {
         return Err(TraceError::NotExecuted(errno));
     }
     Ok(crate::Recorded {
@@ -90,56 +85,41 @@ impl<'a> Engine<'a> {
         options: &'a Options,
         privileges_kept: bool,
     ) -> Result<Engine<'a>, TraceError> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-        epoll.add(child.control(), EpollEvent::new(EpollFlags::EPOLLIN, CONTROL))?;
+        let deaths = Deaths::watch(&listener)?;
         let mut engine = Engine {
             child,
             listener,
-            epoll,
+            deaths,
             recorder: Recorder::new(privileges_kept, false),
-            pidfds: HashMap::new(),
+            watched: HashSet::new(),
+            last: 0,
             executing: HashMap::new(),
             ending: Ending::new(&options.signals),
             ended: None,
-            not_executed: None,
         };
         engine.recorder.start(child.pid.as_raw());
         engine.watch(child.pid.as_raw());
         Ok(engine)
     }
 
+    /// Serves calls until no task is left that has the filter.
     fn run(&mut self, options: &Options) -> Result<(), TraceError> {
-        let mut events = [EpollEvent::empty(); 16];
         loop {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
-                Ok(count) => count,
-                Err(Errno::EINTR) => 0,
-                Err(errno) => return Err(errno.into()),
-            };
+            let received = self.listener.receive()?;
             self.ending.check(&self.recorder);
-            let mut hung_up = false;
-            // Deaths first: a pid may be in use again by the next notification.
-            for event in events[..count].iter().filter(|event| event.data() < CONTROL) {
-                self.process_ended(event.data() as i32);
+            // Deaths first: the pid may be another process's by now.
+            for process in self.deaths.take() {
+                self.process_ended(process);
             }
-            for event in &events[..count] {
-                match event.data() {
-                    CONTROL => self.hear_child()?,
-                    LISTENER if event.events().contains(EpollFlags::EPOLLIN) => {
-                        match self.listener.receive()? {
-                            Some(notification) => self.notified(&notification),
-                            None => self.recorder.lost_call(),
-                        }
-                        (options.progress)(&self.recorder);
-                    }
-                    LISTENER => hung_up = true,
-                    _ => {}
-                }
+            match received {
+                Received::Call(notification) => self.notified(&notification),
+                Received::Gone if !self.deaths.all() => self.recorder.lost_call(),
+                Received::Gone | Received::Woken => {}
             }
-            if hung_up {
-                // No task is left that has the filter.
-                self.collect_rest();
+            (options.progress)(&self.recorder);
+            if self.deaths.all() {
+                let rest: Vec<i32> = self.watched.iter().copied().collect();
+                rest.into_iter().for_each(|process| self.process_ended(process));
                 return Ok(());
             }
         }
@@ -147,21 +127,13 @@ impl<'a> Engine<'a> {
 
     /// Watches for the end of a process. Without a descriptor for it, its end is not seen.
     fn watch(&mut self, process: i32) {
-        // SAFETY: plain numbers; the kernel makes a descriptor for us.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
-        if fd < 0 {
-            return;
-        }
-        // SAFETY: it was just made.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, process as u64);
-        if self.epoll.add(fd.as_fd(), event).is_ok() {
-            self.pidfds.insert(process, fd);
+        if self.deaths.add(process) {
+            self.watched.insert(process);
         }
     }
 
     fn process_ended(&mut self, process: i32) {
-        if self.pidfds.remove(&process).is_none() {
+        if !self.watched.remove(&process) {
             return;
         }
         let mut ended = None;
@@ -170,23 +142,9 @@ impl<'a> Engine<'a> {
             self.ended.clone_from(&ended);
             self.ending.command_ended();
         }
+        self.last = 0;
         self.executing.remove(&process);
         self.recorder.process_ended(process, ended);
-    }
-
-    fn collect_rest(&mut self) {
-        let rest: Vec<i32> = self.pidfds.keys().copied().collect();
-        for process in rest {
-            self.process_ended(process);
-        }
-    }
-
-    fn hear_child(&mut self) -> Result<(), TraceError> {
-        match self.child.report()? {
-            Report::NotExecuted(errno) => self.not_executed = Some(errno),
-            _ => self.epoll.delete(self.child.control())?,
-        }
-        Ok(())
     }
 
     fn notified(&mut self, notification: &Notification) {
@@ -204,29 +162,29 @@ impl<'a> Engine<'a> {
             self.recorder.note("calls of an unknown architecture were not recorded");
             return;
         };
-        let process = self.recorder.process_of(tid);
-        if !self.pidfds.contains_key(&process) {
-            self.watch(process);
-        }
-        if !self.executing.is_empty() {
+        if tid != self.last || !self.executing.is_empty() {
+            let process = self.recorder.process_of(tid);
+            if !self.watched.contains(&process) {
+                self.watch(process);
+            }
             self.after_exec(process, tid);
+            self.last = tid;
         }
-        let event = Event {
-            tid,
-            sysno,
-            args: notification.args,
-            instruction_pointer: notification.instruction_pointer,
-        };
+        let event = Event::new(tid, sysno, notification.args, notification.instruction_pointer);
         let valid = || self.listener.is_valid(notification.id);
         if let Next::Result(pending) = self.recorder.call(&event, valid) {
             self.recorder.result(pending, None);
         }
         match sysno.name() {
             Some("execve" | "execveat") => {
+                let process = self.recorder.process_of(tid);
                 let before = procfs::image(process);
                 self.executing.insert(process, Executing { tid, before });
             }
-            Some("exit") => self.recorder.thread_ended(tid),
+            Some("exit") => {
+                self.recorder.thread_ended(tid);
+                self.last = 0;
+            }
             Some("seccomp") => self.second_listener(&event),
             _ => {}
         }

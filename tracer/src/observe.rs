@@ -28,6 +28,15 @@ pub struct Event {
 }
 
 impl Event {
+    /// A call as the kernel reported it. `int 0x80` in a 64-bit process leaves rubbish in the upper
+    /// halves of the arguments, which a 32-bit call does not look at.
+    pub fn new(tid: i32, sysno: Sysno, mut args: [u64; 6], instruction_pointer: u64) -> Event {
+        if matches!(sysno.arch(), Arch::I386 | Arch::Arm) {
+            args.iter_mut().for_each(|argument| *argument &= 0xffff_ffff);
+        }
+        Event { tid, sysno, args, instruction_pointer }
+    }
+
     /// Whether pointers and sizes are of 64 bits.
     pub fn is_wide(&self) -> bool {
         !matches!(self.sysno.arch(), Arch::I386 | Arch::Arm | Arch::X32)

@@ -323,7 +323,7 @@ impl<'a> Engine<'a> {
         if self.before_exec && self.calls == Calls::Unfiltered && !executes {
             return;
         }
-        let event = Event { tid, sysno, args, instruction_pointer: info.instruction_pointer };
+        let event = Event::new(tid, sysno, args, info.instruction_pointer);
         let pending = match self.recorder.call(&event, || true) {
             Next::Result(pending) => Some(pending),
             Next::Proceed => None,
