@@ -4,7 +4,10 @@
 //! it come. Its parent is held open meanwhile: whatever the program does to the path, profgen
 //! writes where it meant to.
 
-use crate::files::{open_directory, read_in, write_in};
+use crate::{
+    exit::say,
+    files::{Plain, open_directory, read_in, write_in},
+};
 use anyhow::{Context, bail};
 use merger::Input;
 use model::{Policy, Trace, document::from_json, document::to_json};
@@ -20,6 +23,8 @@ use std::{
     fs::File,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 /// The policy's file name.
@@ -27,6 +32,9 @@ pub const POLICY: &str = "policy.json";
 /// The seccomp profile's.
 pub const SECCOMP: &str = "seccomp.json";
 const TRACES: &str = "traces";
+/// How often, and how long apart, the lock is tried.
+const LOCK_ATTEMPTS: u32 = 600;
+const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A place for a bundle.
 pub struct Place {
@@ -67,10 +75,10 @@ impl Place {
                     _ => bail!("it is no directory"),
                 },
                 Err(Errno::ENOENT) => Path::new("."),
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(errno).plain(),
             };
         let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
-        Ok(faccessat(&self.parent, target, wanted, AtFlags::AT_EACCESS)?)
+        faccessat(&self.parent, target, wanted, AtFlags::AT_EACCESS).plain()
     }
 
     /// Makes or opens the bundle, for one writer at a time.
@@ -79,10 +87,10 @@ impl Place {
     /// When it cannot be made, or something else has taken its place.
     pub fn open(&self) -> anyhow::Result<Bundle> {
         let directory = make(&self.parent, Path::new(&self.name))
+            .plain()
             .with_context(|| format!("cannot make {}", self.path.display()))?;
-        let lock = File::from(directory.try_clone()?);
-        let lock = Flock::lock(lock, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| errno)
+        let lock = lock(File::from(directory.try_clone()?))
+            .plain()
             .with_context(|| format!("cannot lock {}", self.path.display()))?;
         Ok(Bundle { path: self.path.clone(), directory, _lock: lock })
     }
@@ -111,6 +119,7 @@ impl Bundle {
     pub fn add_trace(&self, trace: &Trace) -> anyhow::Result<()> {
         let name = format!("{}-{}.json", trace.started.replace([':', '-'], ""), trace.id);
         let traces = make(&self.directory, Path::new(TRACES))
+            .plain()
             .with_context(|| format!("cannot make {}", self.path.join(TRACES).display()))?;
         write_in(&traces, Path::new(&name), &to_json(trace)?).with_context(|| {
             format!("cannot write {}", self.path.join(TRACES).join(&name).display())
@@ -170,11 +179,11 @@ fn trace_files(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<(OsString, V
     let what = || format!("cannot read {}", path.join(TRACES).display());
     let directory = match open_no_follow(bundle, Path::new(TRACES)) {
         Err(Errno::ENOENT) => return Ok(Vec::new()),
-        other => other.with_context(what)?,
+        other => other.plain().with_context(what)?,
     };
     let mut names = Vec::new();
-    for entry in Dir::from_fd(directory.try_clone()?).with_context(what)?.iter() {
-        let name = entry.with_context(what)?.file_name().to_bytes().to_vec();
+    for entry in Dir::from_fd(directory.try_clone()?).plain().with_context(what)?.iter() {
+        let name = entry.plain().with_context(what)?.file_name().to_bytes().to_vec();
         if !name.starts_with(b".") && name.ends_with(b".json") {
             names.push(OsStr::from_bytes(&name).to_owned());
         }
@@ -187,6 +196,24 @@ fn trace_files(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<(OsString, V
         files.push((name, bytes));
     }
     Ok(files)
+}
+
+/// One writer at a time. Another one is waited for, but not for ever: anybody who may read the
+/// directory can hold its lock.
+fn lock(directory: File) -> nix::Result<Flock<File>> {
+    let mut directory = directory;
+    for attempt in 0..LOCK_ATTEMPTS {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EWOULDBLOCK)) => directory = unlocked,
+            Err((_, errno)) => return Err(errno),
+        }
+        if attempt == 10 {
+            say("waiting for another profgen that writes to the same directory");
+        }
+        thread::sleep(LOCK_INTERVAL);
+    }
+    Err(Errno::ETIMEDOUT)
 }
 
 fn make(parent: &OwnedFd, name: &Path) -> nix::Result<OwnedFd> {

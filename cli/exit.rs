@@ -1,10 +1,7 @@
 //! How profgen ends: as the command did, or with one line and a documented status.
 
 use model::trace::Ended;
-use nix::sys::{
-    resource::{Resource, setrlimit},
-    signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal, sigprocmask},
-};
+use nix::sys::signal::Signal;
 use std::{io::Write, process};
 
 /// The end of a command that did its work.
@@ -59,21 +56,38 @@ pub fn end(command: &str, result: Result<Status, Failure>) -> ! {
 /// One line on standard error.
 pub fn say(line: &str) {
     // What cannot be printed there cannot be reported anywhere.
-    let _ = writeln!(std::io::stderr(), "profgen: {}", line.replace('\n', "\\n"));
+    let _ = writeln!(std::io::stderr(), "profgen: {}", printable(line));
+}
+
+/// Names in files and arguments are not profgen's own: none may move the cursor or end the line.
+fn printable(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for character in line.chars() {
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// Dies by the same signal, so that a shell says of profgen what it would say of the command; if
 /// that does not work, the status that a shell gives to it.
 fn die_like(name: &str) -> i32 {
-    let number = match name.parse::<Signal>() {
-        Ok(number) => number,
-        Err(_) => return 128 + name.trim_start_matches("SIG").parse::<i32>().unwrap_or_default(),
-    };
-    // The core, if any, is the command's to leave.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    // SAFETY: the default action runs no code.
-    let _ = unsafe { signal(number, SigHandler::SigDfl) };
-    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&SigSet::from(number)), None);
-    let _ = raise(number);
-    128 + number as i32
+    // A real-time signal is written `SIG35`.
+    let number = name.parse::<Signal>().map(|signal| signal as i32);
+    let number = number.or_else(|_| name.trim_start_matches("SIG").parse()).unwrap_or(0);
+    // The core, if any, is the command's to leave. (A limit of 0 does not stop a core to a pipe.)
+    let _ = nix::sys::prctl::set_dumpable(false);
+    // SAFETY: the default action runs no code; the set is initialised before it is used.
+    unsafe {
+        libc::signal(number, libc::SIG_DFL);
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, number);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::raise(number);
+    }
+    128 + number
 }

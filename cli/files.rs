@@ -1,12 +1,13 @@
 //! Reading and writing documents: bounded, whole or not at all.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use merger::Input;
 use model::{
     Document, Policy,
     document::{from_json, kind_and_version, schema_of, to_json},
 };
 use nix::{
+    errno::Errno,
     fcntl::{AtFlags, OFlag, openat, renameat},
     sys::stat::{FileStat, Mode, SFlag, fstat, fstatat},
     unistd::{UnlinkatFlags, fsync, unlinkat},
@@ -17,9 +18,34 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::Path,
 };
+use supervisor::command::describe;
 
 /// The largest document that is read, in bytes.
 const DOCUMENT_MAX: u64 = 1 << 30;
+
+/// An error in the words that the rest of profgen uses: lower case, without numbers.
+pub trait Plain<T> {
+    /// The same result with a plainer error.
+    ///
+    /// # Errors
+    /// The same.
+    fn plain(self) -> anyhow::Result<T>;
+}
+
+impl<T> Plain<T> for nix::Result<T> {
+    fn plain(self) -> anyhow::Result<T> {
+        self.map_err(|errno| anyhow!(describe(errno)))
+    }
+}
+
+impl<T> Plain<T> for io::Result<T> {
+    fn plain(self) -> anyhow::Result<T> {
+        self.map_err(|error| match error.raw_os_error() {
+            Some(number) => anyhow!(describe(Errno::from_raw(number))),
+            None => error.into(),
+        })
+    }
+}
 
 /// Whether the path stands for standard input or output.
 pub fn is_standard(path: &Path) -> bool {
@@ -35,13 +61,13 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     if is_standard(path) {
         return bounded(io::stdin()).context("cannot read standard input");
     }
-    bounded(File::open(path).with_context(what)?).with_context(what)
+    bounded(File::open(path).plain().with_context(what)?).with_context(what)
 }
 
 /// At most [`DOCUMENT_MAX`] bytes.
 pub fn bounded(source: impl Read) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(DOCUMENT_MAX + 1).read_to_end(&mut bytes)?;
+    source.take(DOCUMENT_MAX + 1).read_to_end(&mut bytes).plain()?;
     if bytes.len() as u64 > DOCUMENT_MAX {
         bail!("it is larger than {} MiB", DOCUMENT_MAX >> 20);
     }
@@ -88,23 +114,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         return out
             .write_all(bytes)
             .and_then(|()| out.flush())
+            .plain()
             .context("cannot write standard output");
     }
     let what = || format!("cannot write {}", path.display());
     let name = path.file_name().context("it has no file name").with_context(what)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = open_directory(parent.unwrap_or(Path::new("."))).with_context(what)?;
-    if is_special(&directory, Path::new(name)) {
-        // A device or a pipe is written to, not replaced.
-        let mut file = std::fs::OpenOptions::new().write(true).open(path).with_context(what)?;
-        return file.write_all(bytes).with_context(what);
+    if is_to_be_kept(&directory, Path::new(name)) {
+        let mut file = File::create(path).plain().with_context(what)?;
+        return file.write_all(bytes).plain().with_context(what);
     }
     write_in(&directory, Path::new(name), bytes).with_context(what)
 }
 
-fn is_special(directory: &OwnedFd, name: &Path) -> bool {
+/// A device, a pipe or a symbolic link that the user names is written to, not replaced.
+fn is_to_be_kept(directory: &OwnedFd, name: &Path) -> bool {
     let kind = |stat: FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
-    fstatat(directory, name, AtFlags::empty())
+    fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| !matches!(kind(stat), SFlag::S_IFREG | SFlag::S_IFDIR))
 }
 
@@ -112,8 +139,9 @@ fn is_special(directory: &OwnedFd, name: &Path) -> bool {
 ///
 /// # Errors
 /// When it is none, or not to be opened.
-pub fn open_directory(path: &Path) -> nix::Result<OwnedFd> {
-    nix::fcntl::open(path, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+pub fn open_directory(path: &Path) -> anyhow::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(path, flags, Mode::empty()).plain()
 }
 
 /// Writes `name` in `directory` by way of a new file that takes its place: a symbolic link of that
@@ -130,11 +158,11 @@ pub fn write_in(directory: impl AsFd, name: &Path, bytes: &[u8]) -> anyhow::Resu
     let written = (|| -> anyhow::Result<()> {
         // Left by a profgen of the same pid that was killed.
         let _ = unlinkat(directory, temporary, UnlinkatFlags::NoRemoveDir);
-        let mut file = File::from(openat(directory, temporary, flags, mode)?);
-        file.write_all(bytes)?;
-        fsync(&file)?;
+        let mut file = File::from(openat(directory, temporary, flags, mode).plain()?);
+        file.write_all(bytes).plain()?;
+        fsync(&file).plain()?;
         drop(file);
-        Ok(renameat(directory, temporary, directory, name)?)
+        renameat(directory, temporary, directory, name).plain()
     })();
     if written.is_err() {
         let _ = unlinkat(directory, temporary, UnlinkatFlags::NoRemoveDir);
@@ -148,8 +176,10 @@ pub fn write_in(directory: impl AsFd, name: &Path, bytes: &[u8]) -> anyhow::Resu
 /// With the kernel's reason.
 pub fn read_in(directory: impl AsFd, name: &Path) -> anyhow::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = openat(directory, name, flags, Mode::empty())?;
-    if SFlag::from_bits_truncate(fstat(&file)?.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
+    let file = openat(directory, name, flags, Mode::empty()).plain()?;
+    if SFlag::from_bits_truncate(fstat(&file).plain()?.st_mode & SFlag::S_IFMT.bits())
+        != SFlag::S_IFREG
+    {
         bail!("it is no regular file");
     }
     bounded(File::from(file))

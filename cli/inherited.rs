@@ -1,6 +1,9 @@
 //! The state in which profgen itself was started, for the command to be started in.
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    signal::Signal,
+};
 use std::{
     ffi::{CString, OsString},
     fs, io,
@@ -8,23 +11,32 @@ use std::{
 };
 use supervisor::{Command, command::CommandError, command::Inherited, signals::Signals};
 
-/// Whether SIGPIPE was ignored when profgen started. Rust's own start-up code ignores it, so this
-/// is asked before that runs.
+/// What Rust's start-up code changes is asked before it runs: it ignores SIGPIPE, and opens
+/// /dev/null for standard streams that are closed.
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
 #[used]
 // SAFETY: the loader calls the functions of this section once, before main, with arguments that
-// this one does not take; it makes one system call and writes one atomic.
+// this one does not take; it makes a few system calls and writes atomics.
 #[unsafe(link_section = ".init_array")]
 static ASK: extern "C" fn() = ask;
 
 extern "C" fn ask() {
+    PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+    for (fd, closed) in CLOSED.iter().enumerate() {
+        // SAFETY: F_GETFD takes no argument.
+        let flags = unsafe { libc::fcntl(fd as i32, libc::F_GETFD) };
+        closed.store(flags < 0, Ordering::Relaxed);
+    }
+}
+
+fn is_ignored(signal: i32) -> bool {
     // SAFETY: all-zero is a valid sigaction, and with a null new action the call only writes it.
     unsafe {
         let mut old: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut old) == 0 {
-            PIPE_IGNORED.store(old.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
-        }
+        libc::sigaction(signal, std::ptr::null(), &mut old) == 0
+            && old.sa_sigaction == libc::SIG_IGN
     }
 }
 
@@ -35,13 +47,14 @@ extern "C" fn ask() {
 pub fn command_with_signals(
     argv: &[OsString],
 ) -> io::Result<(Result<Command, CommandError>, Signals)> {
+    let unchanged = plain();
     let (signals, blocked) = Signals::take()?;
     // A descriptor for each process: as many as there may be.
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).ok();
     if let Some((_, hard)) = descriptors {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
-    let inherited = Inherited { blocked, descriptors, ..plain() };
+    let inherited = Inherited { blocked, descriptors, ..unchanged };
     Ok((command(argv, inherited)?, signals))
 }
 
@@ -56,7 +69,15 @@ pub fn command_alone(argv: &[OsString]) -> io::Result<Result<Command, CommandErr
 }
 
 fn plain() -> Inherited {
-    Inherited { pipe_ignored: PIPE_IGNORED.load(Ordering::Relaxed), ..Inherited::plain() }
+    Inherited {
+        ignored: [
+            (Signal::SIGPIPE, PIPE_IGNORED.load(Ordering::Relaxed)),
+            (Signal::SIGCHLD, is_ignored(libc::SIGCHLD)),
+            (Signal::SIGURG, is_ignored(libc::SIGURG)),
+        ],
+        closed: [0, 1, 2].map(|fd| CLOSED[fd].load(Ordering::Relaxed)),
+        ..Inherited::plain()
+    }
 }
 
 fn command(argv: &[OsString], inherited: Inherited) -> io::Result<Result<Command, CommandError>> {

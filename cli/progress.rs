@@ -37,7 +37,7 @@ impl Progress {
         if !self.shown {
             return;
         }
-        self.events.set(self.events.get() + 1);
+        self.events.set(self.events.get().wrapping_add(1));
         if !self.events.get().is_multiple_of(EVENTS) || Instant::now() < self.due.get() {
             return;
         }

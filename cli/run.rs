@@ -36,10 +36,13 @@ fn audit(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure> {
     for violation in &audit.violations {
         say(&describe(violation));
     }
-    match (audit.violations.is_empty(), audit.ended) {
+    if audit.unknown > 0 {
+        say(&format!("would deny {} calls of an unknown architecture", audit.unknown));
+    }
+    match (audit.violations.is_empty() && audit.unknown == 0, audit.ended) {
         (false, _) => Ok(Status::Code(1)),
         (true, Some(ended)) => Ok(Status::Like(ended)),
-        (true, None) => Ok(Status::Code(0)),
+        (true, None) => Err(anyhow::anyhow!("cannot tell how the command ended").into()),
     }
 }
 

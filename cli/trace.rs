@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::{Context, anyhow};
 use merger::{Input, merge};
-use model::{Trace, document::to_json, trace::Ended, trace::EngineName};
+use model::{Trace, document::to_json, trace::EngineName};
 use std::{ffi::OsString, path::PathBuf};
 use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
@@ -37,9 +37,12 @@ pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
     if arguments.strict && !gaps.is_empty() {
         return Err(anyhow!("the record is incomplete: {}", gaps.join("; ")).into());
     }
-    // An attached process has not been profgen's child: its end is not profgen's.
-    let ended = trace.completeness.ended.filter(|_| arguments.pid.is_none());
-    Ok(Status::Like(ended.unwrap_or(Ended::Exit(0))))
+    match trace.completeness.ended {
+        // An attached process has not been profgen's child: its end is not profgen's.
+        _ if arguments.pid.is_some() => Ok(Status::Code(0)),
+        Some(ended) => Ok(Status::Like(ended)),
+        None => Err(anyhow!("cannot tell how the command ended; its trace is kept").into()),
+    }
 }
 
 fn command_line(arguments: &TraceArguments) -> Vec<OsString> {

@@ -6,15 +6,14 @@ use model::{
     Policy, Sysno, Text,
     trace::{Ended, Site},
 };
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::wait::{WaitStatus, waitpid},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Duration,
 };
-use std::{collections::BTreeMap, os::fd::AsFd};
 use supervisor::{
-    Child, Command, Listener, Notification, Received, Watch, launch::Report, procfs,
-    signals::Signals,
+    Child, Command, Deaths, Ending, Listener, Notification, Received, Watch, launch::Report,
+    procfs, signals::Signals,
 };
 
 /// Calls that the policy would deny, as one program made them.
@@ -37,9 +36,14 @@ pub struct Violation {
 pub struct Audit {
     /// What would have been denied, by program and call.
     pub violations: Vec<Violation>,
+    /// Calls of architectures that profgen does not know; they would be denied.
+    pub unknown: u64,
     /// How the command ended, where that was seen.
     pub ended: Option<Ended>,
 }
+
+/// How long the command's end may take to be told, once no task can call any more.
+const LAST_DEATHS: Duration = Duration::from_secs(5);
 
 /// Runs `command` and everything it starts to the end, letting violations of `policy` pass.
 ///
@@ -51,64 +55,102 @@ pub fn audit(policy: &Policy, command: &Command, signals: &Signals) -> Result<Au
     signals.pass_to(child.pid);
     let listener = match child.report()? {
         Report::Filtered { listener: Some(listener), .. } => Listener::new(listener),
-        Report::Refused(errno) => {
-            child.reap();
-            return Err(ConfineError::Refused("a listener for notifications", errno));
+        other => {
+            child.abandon();
+            return Err(match other {
+                Report::Refused(errno) => {
+                    ConfineError::Refused("a listener for notifications", errno)
+                }
+                _ => ConfineError::Vanished,
+            });
         }
-        _ => return Err(ConfineError::Call(Errno::ECHILD)),
     };
-    let mut violations = BTreeMap::new();
-    let mut not_executed = None;
-    let mut control_open = true;
-    loop {
-        let mut fds = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-        if control_open {
-            fds.push(PollFd::new(child.control().as_fd(), PollFlags::POLLIN));
-        }
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => {
-                signals.arrived();
-                continue;
-            }
-            Err(errno) => return Err(errno.into()),
-        }
-        let ready = |at: usize| fds.get(at).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
-        let (listener_ready, control_ready) = (ready(0), ready(1));
-        drop(fds);
-        if !control_ready.is_empty() {
-            match child.report()? {
-                Report::NotExecuted(errno) => not_executed = Some(errno),
-                _ => control_open = false,
-            }
-        }
-        if listener_ready.contains(PollFlags::POLLIN) {
-            if let Received::Call(notification) = listener.receive()? {
-                note(&mut violations, &notification);
-                listener.proceed(notification.id);
-            }
-        } else if !listener_ready.is_empty() {
-            break;
-        }
-    }
-    let ended = match waitpid(child.pid, None) {
-        Ok(WaitStatus::Exited(_, status)) => Some(Ended::Exit(status)),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Some(Ended::Signal(signal.as_str().to_owned())),
-        _ => None,
+    let deaths = Deaths::watch(&listener, child.pid.as_raw(), signals)?;
+    deaths.add(child.pid.as_raw());
+    let mut run = Run {
+        ending: Ending::new(signals),
+        seen: BTreeSet::from([child.pid.as_raw()]),
+        violations: BTreeMap::new(),
+        unknown: 0,
+        ended: None,
     };
-    match not_executed {
-        Some(errno) => Err(ConfineError::NotExecuted(errno)),
-        None => Ok(Audit { violations: violations.into_values().collect(), ended }),
+    run.serve(&child, &listener, &deaths)?;
+    if let Report::NotExecuted(errno) = child.report()? {
+        return Err(ConfineError::NotExecuted(errno));
     }
+    Ok(Audit {
+        violations: run.violations.into_values().collect(),
+        unknown: run.unknown,
+        ended: run.ended,
+    })
 }
 
-fn note(violations: &mut BTreeMap<(Text, Sysno), Violation>, notification: &Notification) {
-    let Some(sysno) = Sysno::from_audit(notification.arch, notification.number) else { return };
-    let program = procfs::link(notification.tid, "exe").unwrap_or_default();
-    let known = violations.entry((program.clone(), sysno)).or_insert_with(|| {
-        let mappings = procfs::mappings(notification.tid).unwrap_or_default();
-        let site = procfs::call_site(&mappings, notification.instruction_pointer);
-        Violation { program, sysno, count: 0, args: notification.args, site }
-    });
-    known.count += 1;
+/// A run so far.
+struct Run {
+    ending: Ending,
+    /// Threads that violated the policy.
+    seen: BTreeSet<i32>,
+    violations: BTreeMap<(Text, Sysno), Violation>,
+    unknown: u64,
+    ended: Option<Ended>,
+}
+
+impl Run {
+    fn serve(
+        &mut self,
+        child: &Child,
+        listener: &Listener,
+        deaths: &Deaths,
+    ) -> Result<(), ConfineError> {
+        loop {
+            let received = listener.receive()?;
+            self.hear(deaths);
+            let seen = &self.seen;
+            self.ending.check(|| seen.iter().copied());
+            match received {
+                Received::Call(notification) => {
+                    self.note(&notification);
+                    if let Err(errno) = listener.proceed(notification.id) {
+                        child.abandon();
+                        return Err(ConfineError::Refused("to continue notified calls", errno));
+                    }
+                }
+                Received::Gone if listener.hung_up() => break,
+                Received::Woken if deaths.all() => break,
+                Received::Gone | Received::Woken => {}
+            }
+        }
+        let mut waited = Duration::ZERO;
+        while self.ended.is_none() && waited < LAST_DEATHS {
+            thread::sleep(Duration::from_millis(1));
+            waited += Duration::from_millis(1);
+            self.hear(deaths);
+        }
+        Ok(())
+    }
+
+    /// Only the command's death is watched for.
+    fn hear(&mut self, deaths: &Deaths) {
+        for (process, how) in deaths.take() {
+            self.seen.remove(&process);
+            self.ended = how;
+            self.ending.command_ended();
+        }
+    }
+
+    fn note(&mut self, notification: &Notification) {
+        let tid = notification.tid;
+        self.seen.insert(tid);
+        let Some(sysno) = Sysno::from_audit(notification.arch, notification.number) else {
+            self.unknown += 1;
+            return;
+        };
+        let program = procfs::link(tid, "exe").unwrap_or_else(|_| Text::from("a process"));
+        let known = self.violations.entry((program.clone(), sysno)).or_insert_with(|| {
+            let mappings = procfs::mappings(tid).unwrap_or_default();
+            let site = procfs::call_site(&mappings, notification.instruction_pointer);
+            Violation { program, sysno, count: 0, args: notification.args, site }
+        });
+        known.count += 1;
+    }
 }

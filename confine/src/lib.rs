@@ -1,4 +1,4 @@
-//! Runs a program under a policy: [`enforce`] denies what the policy does not allow, [`audit`] lets
+//! Runs a program under a policy: [`enforce()`] denies what the policy does not allow, [`audit()`] lets
 //! it pass and reports it.
 
 mod audit;
@@ -25,6 +25,9 @@ pub enum ConfineError {
     /// The kernel would not execute the command.
     #[error("{}", describe(*.0))]
     NotExecuted(Errno),
+    /// The child was gone before it could run anything.
+    #[error("cannot confine: the command's process vanished before it ran")]
+    Vanished,
     /// A call of profgen's own failed.
     #[error("cannot confine: {}", describe(*.0))]
     Call(#[from] Errno),

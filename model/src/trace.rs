@@ -137,10 +137,9 @@ impl Completeness {
             gaps.push(format!("profgen was interrupted by {signal}"));
         }
         if self.lost > 0 {
-            gaps.push(format!(
-                "a signal interrupted {} calls before they were recorded; --engine ptrace has no such gap",
-                self.lost
-            ));
+            let lost = "signals interrupted calls before they were recorded, and may have made them \
+                        fail with EINTR (--engine ptrace has no such gap)";
+            gaps.push(lost.to_owned());
         }
         if self.unread > 0 {
             gaps.push(format!("the arguments of {} calls could not be read", self.unread));

@@ -36,8 +36,11 @@ pub struct Command {
 pub struct Inherited {
     /// The blocked signals.
     pub blocked: SigSet,
-    /// Whether SIGPIPE was ignored; Rust's start-up code ignores it for profgen itself.
-    pub pipe_ignored: bool,
+    /// Whether SIGPIPE, SIGCHLD and SIGURG were ignored: Rust's start-up code ignores the first for
+    /// profgen itself, and profgen needs the others.
+    pub ignored: [(Signal, bool); 3],
+    /// Which of the standard streams were closed: Rust's start-up code opens /dev/null in their place.
+    pub closed: [bool; 3],
     /// The soft limit on descriptors, if profgen raised its own.
     pub descriptors: Option<(u64, u64)>,
 }
@@ -45,7 +48,12 @@ pub struct Inherited {
 impl Inherited {
     /// What a program starts with that nobody changed.
     pub fn plain() -> Inherited {
-        Inherited { blocked: SigSet::empty(), pipe_ignored: false, descriptors: None }
+        Inherited {
+            blocked: SigSet::empty(),
+            ignored: [(Signal::SIGPIPE, false), (Signal::SIGCHLD, false), (Signal::SIGURG, false)],
+            closed: [false; 3],
+            descriptors: None,
+        }
     }
 }
 
@@ -106,9 +114,16 @@ impl Command {
 impl Command {
     /// Gives back the signal state and limits that profgen found and changed for itself. Async-signal-safe.
     pub fn restore(&self) {
-        if !self.inherited.pipe_ignored {
-            // SAFETY: the default action runs no code.
-            let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+        for (number, ignored) in self.inherited.ignored {
+            let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+            // SAFETY: neither runs any code.
+            let _ = unsafe { signal(number, handler) };
+        }
+        for (fd, closed) in self.inherited.closed.into_iter().enumerate() {
+            if closed {
+                // SAFETY: it is /dev/null, and nothing here uses it.
+                unsafe { libc::close(fd as i32) };
+            }
         }
         if let Some((soft, hard)) = self.inherited.descriptors {
             let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };

@@ -11,6 +11,7 @@ use model::Arch;
 use nix::{
     errno::Errno,
     sys::{
+        signal::{Signal, kill},
         socket::{
             AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
         },
@@ -162,8 +163,9 @@ impl Child {
         })
     }
 
-    /// Collects a child that has ended or is about to.
-    pub fn reap(&self) {
+    /// Ends and collects a child that is not to run.
+    pub fn abandon(&self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
         while let Err(Errno::EINTR) = waitpid(self.pid, Some(WaitPidFlag::__WALL)) {}
     }
 }

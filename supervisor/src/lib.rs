@@ -5,12 +5,20 @@
 //! nothing.
 
 pub mod command;
+pub mod deaths;
+pub mod elf_file;
+pub mod ending;
 pub mod launch;
 pub mod listener;
 pub mod memory;
 pub mod procfs;
 pub mod signals;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod wait;
 
 pub use command::{Command, CommandError};
+pub use deaths::Deaths;
+pub use ending::Ending;
 pub use launch::{Child, LaunchError, Watch};
 pub use listener::{Listener, Notification, Received};

@@ -1,6 +1,9 @@
 //! The listener of seccomp user notifications (seccomp_unotify(2)).
 
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 use std::{
     ffi::c_ulong,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -91,18 +94,31 @@ impl Listener {
         result == 0
     }
 
-    /// Lets the call go on as if nothing had watched it.
-    pub fn proceed(&self, id: u64) {
+    /// Whether no task is left that has the filter.
+    pub fn hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Lets the call go on as if nothing had watched it. A thread that is gone meanwhile is no error.
+    ///
+    /// # Errors
+    /// EINVAL before Linux 5.5, which cannot do that.
+    pub fn proceed(&self, id: u64) -> nix::Result<()> {
         let mut answer = libc::seccomp_notif_resp {
             id,
             val: 0,
             error: 0,
             flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
         };
-        // SAFETY: the structure is valid for the call. ENOENT means that the thread is gone.
-        unsafe {
+        // SAFETY: the structure is valid for the call.
+        let result = unsafe {
             libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer)
         };
+        match Errno::result(result) {
+            Err(Errno::EINVAL) => Err(Errno::EINVAL),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -132,6 +132,24 @@ pub fn family(tid: i32) -> Option<Family> {
     })
 }
 
+/// profgen's own effective capabilities, as a bit set.
+pub fn own_capabilities() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// The children of a process, also of its other threads.
+pub fn children(process: i32) -> Vec<i32> {
+    let of = |tid: &i32| fs::read_to_string(format!("/proc/{process}/task/{tid}/children")).ok();
+    let lists: Vec<String> = threads(process).unwrap_or_default().iter().filter_map(of).collect();
+    lists
+        .iter()
+        .flat_map(|list| list.split_whitespace())
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
 /// What a process runs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Image {

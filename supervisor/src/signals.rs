@@ -10,7 +10,7 @@ use nix::{
         pthread::{Pthread, pthread_kill, pthread_self},
         signal::{
             SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, pthread_sigmask,
-            sigaction,
+            sigaction, signal,
         },
     },
     unistd::Pid,
@@ -40,6 +40,8 @@ pub struct Signals {
 struct Shared {
     /// The process to which signals are passed on; 0 before there is one.
     command: AtomicI32,
+    /// A signal that arrived before there was a process to pass it to.
+    early: AtomicI32,
     /// How many ending signals arrived.
     count: AtomicU32,
     /// The number of the last one.
@@ -71,6 +73,12 @@ impl Signals {
         let action = SigAction::new(SigHandler::Handler(wake), SaFlags::empty(), SigSet::empty());
         // SAFETY: the handler does nothing.
         unsafe { sigaction(WAKE, &action) }?;
+        let mut woken = SigSet::empty();
+        woken.add(WAKE);
+        pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&woken), None)?;
+        // With SIGCHLD ignored the kernel would collect the command before its status is read.
+        // SAFETY: the default action runs no code.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
         let shared = Arc::new(Shared::default());
         let (thread_shared, worker) = (Arc::clone(&shared), pthread_self());
         thread::Builder::new()
@@ -79,9 +87,18 @@ impl Signals {
         Ok((Signals { shared }, before))
     }
 
-    /// Passes signals on to this process from now on.
+    /// Passes signals on to this process from now on, and first the one that came too early.
     pub fn pass_to(&self, command: Pid) {
         self.shared.command.store(command.as_raw(), Ordering::SeqCst);
+        let early = self.shared.early.swap(0, Ordering::SeqCst);
+        if let Ok(signal) = Signal::try_from(early) {
+            let _ = kill(command, signal);
+        }
+    }
+
+    /// Passes signals on no more: the command is about to be collected, and its id is then free.
+    pub fn pass_to_nobody(&self) {
+        self.shared.command.store(0, Ordering::SeqCst);
     }
 
     /// The ending signals that arrived since the last call: how many in all, and the last one.
@@ -113,12 +130,14 @@ fn ignored(signal: Signal) -> nix::Result<bool> {
 
 fn take_signals(shared: &Shared, taken: &SigSet, worker: Pthread) {
     loop {
-        let Some((signal, typed)) = wait(taken) else { return };
+        let Some((signal, typed)) = next(taken) else { return };
         shared.last.store(signal as i32, Ordering::SeqCst);
         let count = shared.count.fetch_add(1, Ordering::SeqCst) + 1;
         let command = shared.command.load(Ordering::SeqCst);
         if command > 0 && !typed {
             let _ = kill(Pid::from_raw(command), signal);
+        } else if command == 0 {
+            shared.early.store(signal as i32, Ordering::SeqCst);
         }
         // The worker may just be about to block: wake it until it has looked.
         while shared.seen.load(Ordering::SeqCst) < count && !shared.finished.load(Ordering::SeqCst)
@@ -130,7 +149,7 @@ fn take_signals(shared: &Shared, taken: &SigSet, worker: Pthread) {
 }
 
 /// The next signal, and whether the terminal's driver sent it (to the whole process group).
-fn wait(taken: &SigSet) -> Option<(Signal, bool)> {
+fn next(taken: &SigSet) -> Option<(Signal, bool)> {
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
         // SAFETY: both pointers are valid for the call.

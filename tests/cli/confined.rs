@@ -55,10 +55,11 @@ fn audit_reports_each_violation_and_lets_it_pass() {
         scene.profgen(&["run", "--audit", "--policy", "b", "--", "mkdir", "-m", "711", "made"]);
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(scene.path("made").is_dir(), "it is let through");
+    let start = format!("profgen: would deny /usr/bin/mkdir: {ARCH} mkdir(");
     let line = ran
         .stderr
         .lines()
-        .find(|line| line.starts_with("profgen: would deny /usr/bin/mkdir: mkdir("))
+        .find(|line| line.starts_with(&start))
         .unwrap_or_else(|| panic!("{ran:?}"));
     let (_, arguments) = line.split_once("mkdir(0x").expect("arguments in hexadecimal");
     let (arguments, site) = arguments.split_once(") at ").expect("a site");
@@ -76,7 +77,7 @@ fn audit_counts_what_is_repeated_and_names_each_program() {
     let ran = scene.profgen(&["run", "--audit", "--policy", "b", "--", "sh", "-c", script]);
     assert_eq!(ran.status, 1);
     for program in ["mkdir", "rmdir"] {
-        let start = format!("profgen: would deny /usr/bin/{program}: {program}(");
+        let start = format!("profgen: would deny /usr/bin/{program}: {ARCH} {program}(");
         let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with(&start)).collect();
         assert_eq!(lines.len(), 1, "{ran:?}");
         assert!(lines[0].contains(" 3 times, first at "), "{ran:?}");
@@ -108,7 +109,7 @@ fn audit_waits_for_what_the_command_leaves_behind() {
     let script = "setsid sh -c 'sleep 0.5; mkdir late' >/dev/null & :";
     let ran = scene.profgen(&["run", "--audit", "--policy", "b", "--", "sh", "-c", script]);
     assert_eq!(ran.status, 1, "{ran:?}");
-    assert!(ran.stderr.contains("would deny /usr/bin/mkdir: mkdir("), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("would deny /usr/bin/mkdir: {ARCH} mkdir(")), "{ran:?}");
     assert!(scene.path("late").exists());
 }
 

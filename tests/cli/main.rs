@@ -1,11 +1,11 @@
 //! profgen as its users meet it: how it ends, what it prints, what it leaves behind, and what a
 //! trace says of a program that is known.
-
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "in a test that is a failure")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arguments;
 mod attach;
 mod bundle;
 mod confined;

@@ -15,13 +15,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits until something holds.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+/// Waits until something holds; not for ever.
+pub fn waited(holds: impl Fn() -> bool) -> bool {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(30), "in vain: {what}");
+        if started.elapsed() > Duration::from_secs(30) {
+            return false;
+        }
         sleep(Duration::from_millis(10));
     }
+    true
+}
+
+/// The same, where it must come to hold.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    assert!(waited(holds), "in vain: {what}");
 }
 
 /// The one-letter state of a process, or none when it is gone.
@@ -83,6 +91,16 @@ impl Running {
         self.lines.read_to_string(&mut rest).expect("read");
         drop(watch);
         (status, rest)
+    }
+}
+
+impl Drop for Running {
+    /// A test that failed leaves nothing behind.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = nix::sys::signal::killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -4,10 +4,14 @@ use crate::{
     Options, Recorded, TraceError,
     ptrace::{Calls, Engine, options, resume, threads},
     recorder::Recorder,
-    stop::{Stop, Wait, wait_any},
 };
 use nix::{errno::Errno, sys::ptrace, unistd::Pid};
 use std::collections::HashSet;
+use supervisor::{
+    command::describe,
+    procfs,
+    wait::{Stop, Wait, wait_any},
+};
 
 /// Records `process` until it ends or profgen is asked to.
 ///
@@ -15,7 +19,6 @@ use std::collections::HashSet;
 /// [`TraceError::Attach`] when the process is not there or not ours to trace.
 pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> {
     let mut engine = Engine::new(Recorder::new(true, true), run_options, Calls::Unfiltered);
-    engine.recorder.attached(process);
     engine.recorder.note("the process was already running: what it did before is not recorded");
     // New threads are made by threads that are not seized yet: look until none is new.
     let mut seized = HashSet::new();
@@ -32,7 +35,11 @@ pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> 
                     engine.add(tid);
                 }
                 Err(errno) if seized.is_empty() => return Err(TraceError::Attach(process, errno)),
-                Err(_) => {}
+                // It may just have ended.
+                Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    engine.recorder.untraced(tid, &format!("ptrace: {}", describe(errno)))
+                }
             }
             seized.insert(tid);
         }
@@ -41,6 +48,10 @@ pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> 
         return Err(TraceError::Attach(process, Errno::ESRCH));
     }
     engine.command = Some(process);
+    engine.recorder.attached(process);
+    for child in procfs::children(process) {
+        engine.recorder.untraced(child, "it was already running");
+    }
     engine.run_until_asked()?;
     detach(&engine.tids());
     Ok(engine.recorded(false))

@@ -5,8 +5,6 @@
 //! which builds the [`Trace`].
 
 mod attach;
-mod deaths;
-mod ending;
 mod modules;
 mod notify;
 mod observe;
@@ -16,11 +14,9 @@ mod program;
 mod ptrace;
 mod recorder;
 mod sockets;
-mod stop;
 
 pub use recorder::{BEFORE_EXEC, Progress, Recorder};
 
-use ending::Ending;
 use model::{
     Arch, Text, Trace,
     document::Schema,

@@ -1,121 +1,52 @@
 //! Which file a mapped module was: its build id, or a hash of its bytes.
 //!
-//! The files are the traced program's and may be hostile: only regular files are opened, sizes are
-//! bounded, and what cannot be read is a module without identity.
+//! The files are the traced program's and may be hostile: how much is read of each is bounded, and
+//! what cannot be read is a module without identity.
 
 use model::{Text, trace::Module};
-use object::{
-    Endianness, Object, ObjectSymbol,
-    elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PT_NOTE},
-    read::{
-        FileKind, ReadCache, ReadRef,
-        elf::{FileHeader, ProgramHeader},
-    },
-};
-use sha2::{Digest, Sha256};
-use std::{
-    ffi::CStr,
-    fmt::Write as _,
-    fs::{self, File, OpenOptions},
-    io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
-};
+use std::{ffi::CStr, fs::File, path::Path};
+use supervisor::elf_file::{ElfFile, open_regular, sha256};
 
-/// Notes larger than this are not a build id.
-const NOTES_MAX: u64 = 1 << 20;
+/// How much is read for a build id.
+const BUILD_ID_BUDGET: u64 = 16 << 20;
+/// How much is read for the names that a program imports.
+const IMPORTS_BUDGET: u64 = 64 << 20;
 /// Larger files are not hashed.
 const HASH_MAX: u64 = 1 << 30;
-/// More symbols than these are not looked at.
-const SYMBOLS_MAX: usize = 1 << 20;
 
 /// Identifies the file behind `opened_as`, a path that profgen can open, and calls it `path`.
 pub fn identify(path: Text, opened_as: &str) -> Module {
     let mut module = Module { path, build_id: None, sha256: None };
-    if let Ok(file) = open_regular(opened_as) {
+    if let Ok(file) = open_regular(Path::new(opened_as)) {
         module.build_id = build_id(&file);
         if module.build_id.is_none() {
-            module.sha256 = hash(file).ok();
+            module.sha256 = sha256(&file, HASH_MAX).ok();
         }
     }
     module
 }
 
-fn open_regular(path: &str) -> io::Result<File> {
-    // Opening a pipe or a device may block or act: look first.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    // O_NONBLOCK: should it have been swapped for a pipe since.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
-}
-
 fn build_id(file: &File) -> Option<String> {
-    let cache = ReadCache::new(file);
-    match FileKind::parse(&cache).ok()? {
-        FileKind::Elf32 => build_id_of::<FileHeader32<Endianness>, _>(&cache),
-        FileKind::Elf64 => build_id_of::<FileHeader64<Endianness>, _>(&cache),
-        _ => None,
-    }
-}
-
-fn build_id_of<'data, H: FileHeader, R: ReadRef<'data>>(data: R) -> Option<String> {
-    let header = H::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    for segment in header.program_headers(endian, data).ok()? {
-        let size: u64 = segment.p_filesz(endian).into();
-        if segment.p_type(endian) != PT_NOTE || size > NOTES_MAX {
-            continue;
-        }
-        let mut notes = segment.notes(endian, data).ok()??;
-        while let Ok(Some(note)) = notes.next() {
-            if note.name() == b"GNU" && note.n_type(endian) == NT_GNU_BUILD_ID {
-                return Some(hex(note.desc()));
-            }
-        }
-    }
-    None
+    ElfFile::new(file, BUILD_ID_BUDGET).ok()?.build_id().ok()?
 }
 
 /// Whether the program imports libseccomp's calls for a listener of its own. One that asks the
 /// kernel directly is not found out this way.
 pub fn wants_listener(path: &CStr) -> bool {
     let Ok(path) = path.to_str() else { return false };
-    let Ok(file) = open_regular(path) else { return false };
-    let cache = ReadCache::new(&file);
-    let Ok(elf) = object::File::parse(&cache) else { return false };
-    let mut symbols = elf.dynamic_symbols().take(SYMBOLS_MAX);
-    symbols.any(|symbol| {
-        symbol.is_undefined()
-            && matches!(symbol.name(), Ok("seccomp_notify_fd" | "seccomp_notify_alloc"))
+    let Ok(file) = open_regular(Path::new(path)) else { return false };
+    let elf = ElfFile::new(&file, IMPORTS_BUDGET);
+    elf.is_ok_and(|elf| {
+        elf.imports(&[c"seccomp_notify_fd", c"seccomp_notify_alloc"]).unwrap_or(false)
     })
-}
-
-fn hash(mut file: File) -> io::Result<String> {
-    if file.metadata()?.len() > HASH_MAX {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0_u8; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            length => hasher.update(&buffer[..length]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes.iter().take(64) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::{ffi::CString, fs};
+    use supervisor::testing::{sample, write_elf};
 
     #[test]
     fn a_text_file_is_hashed() {
@@ -136,5 +67,44 @@ mod tests {
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let module = identify(Text::from("x"), &path.display().to_string());
         assert_eq!((module.build_id, module.sha256), (None, None));
+    }
+
+    #[test]
+    fn an_elf_file_has_its_build_id_and_no_hash() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("elf");
+        let (segments, sections) = sample();
+        write_elf(&path, &segments, &sections).unwrap();
+        let module = identify(Text::from("x"), &path.display().to_string());
+        assert_eq!((module.build_id, module.sha256), (Some("ab".repeat(20)), None));
+        assert!(wants_listener(&CString::new(path.display().to_string()).unwrap()));
+        assert!(!wants_listener(c"/bin/sh"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_still_has_an_identity(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..16),
+            length in any::<prop::sample::Index>(),
+            whole in any::<bool>(),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("elf");
+            let (segments, sections) = sample();
+            write_elf(&path, &segments, &sections).unwrap();
+            let mut bytes = fs::read(&path).unwrap();
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            if !whole {
+                bytes.truncate(length.index(bytes.len()));
+            }
+            fs::write(&path, bytes).unwrap();
+            let path = path.display().to_string();
+            let module = identify(Text::from("x"), &path);
+            prop_assert_ne!(module.build_id.is_some(), module.sha256.is_some());
+            wants_listener(&CString::new(path).unwrap());
+        }
     }
 }

@@ -3,27 +3,25 @@
 //! `deaths.rs`, so that this loop does nothing but receive, record and let go.
 
 use crate::{
-    Ending, Options, TraceError,
-    deaths::Deaths,
+    Options, TraceError,
     observe::Event,
     recorder::{Next, Recorder},
 };
 use filter::Flags;
 use model::{Sysno, trace::Ended};
-use nix::{
-    errno::Errno,
-    sys::{
-        signal::{Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
-    unistd::Pid,
+use std::{
+    collections::{HashMap, HashSet},
+    thread,
+    time::Duration,
 };
-use std::collections::{HashMap, HashSet};
 use supervisor::{
-    Child, Command, Listener, Notification, Received, Watch,
+    Child, Command, Deaths, Ending, Listener, Notification, Received, Watch,
     launch::{Report, every_call},
     procfs::{self, Image},
 };
+
+/// How long the last deaths may take to be told, once no task can call any more.
+const LAST_DEATHS: Duration = Duration::from_secs(5);
 
 /// A process that has called execve and may run another image by its next call.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ struct Engine<'a> {
     /// The thread of the last call, whose process is known and watched.
     last: i32,
     executing: HashMap<i32, Executing>,
-    ending: Ending<'a>,
+    ending: Ending,
     ended: Option<Ended>,
 }
 
@@ -56,11 +54,11 @@ pub fn run(command: &Command, options: &Options) -> Result<crate::Recorded, Trac
     let (listener, no_new_privs) = match child.report()? {
         Report::Filtered { listener: Some(listener), no_new_privs } => (listener, no_new_privs),
         Report::Refused(errno) => {
-            child.reap();
+            child.abandon();
             return Err(TraceError::Refused("a listener for notifications", errno));
         }
         _ => {
-            child.reap();
+            child.abandon();
             return Err(TraceError::Vanished);
         }
     };
@@ -85,7 +83,7 @@ impl<'a> Engine<'a> {
         options: &'a Options,
         privileges_kept: bool,
     ) -> Result<Engine<'a>, TraceError> {
-        let deaths = Deaths::watch(&listener)?;
+        let deaths = Deaths::watch(&listener, child.pid.as_raw(), &options.signals)?;
         let mut engine = Engine {
             child,
             listener,
@@ -106,50 +104,53 @@ impl<'a> Engine<'a> {
     fn run(&mut self, options: &Options) -> Result<(), TraceError> {
         loop {
             let received = self.listener.receive()?;
-            self.ending.check(&self.recorder);
             // Deaths first: the pid may be another process's by now.
-            for process in self.deaths.take() {
-                self.process_ended(process);
-            }
+            self.hear_deaths();
+            self.ending.check(|| self.recorder.live());
             match received {
-                Received::Call(notification) => self.notified(&notification),
-                Received::Gone if !self.deaths.all() => self.recorder.lost_call(),
-                Received::Gone | Received::Woken => {}
+                Received::Call(notification) => {
+                    self.record(&notification);
+                    if let Err(errno) = self.listener.proceed(notification.id) {
+                        self.child.abandon();
+                        return Err(TraceError::Refused("to continue notified calls", errno));
+                    }
+                }
+                Received::Gone if self.listener.hung_up() => break,
+                Received::Gone => self.recorder.lost_call(),
+                Received::Woken if self.deaths.all() => break,
+                Received::Woken => {}
             }
             (options.progress)(&self.recorder);
-            if self.deaths.all() {
-                let rest: Vec<i32> = self.watched.iter().copied().collect();
-                rest.into_iter().for_each(|process| self.process_ended(process));
-                return Ok(());
-            }
         }
+        let mut waited = Duration::ZERO;
+        while !self.watched.is_empty() && waited < LAST_DEATHS {
+            thread::sleep(Duration::from_millis(1));
+            waited += Duration::from_millis(1);
+            self.hear_deaths();
+        }
+        Ok(())
     }
 
-    /// Watches for the end of a process. Without a descriptor for it, its end is not seen.
+    /// Watches for the end of a process.
     fn watch(&mut self, process: i32) {
         if self.deaths.add(process) {
             self.watched.insert(process);
+        } else {
+            self.recorder.note("the end of some processes could not be watched for");
         }
     }
 
-    fn process_ended(&mut self, process: i32) {
-        if !self.watched.remove(&process) {
-            return;
+    fn hear_deaths(&mut self) {
+        for (process, ended) in self.deaths.take() {
+            self.watched.remove(&process);
+            if process == self.child.pid.as_raw() {
+                self.ended.clone_from(&ended);
+                self.ending.command_ended();
+            }
+            self.last = 0;
+            self.executing.remove(&process);
+            self.recorder.process_ended(process, ended);
         }
-        let mut ended = None;
-        if process == self.child.pid.as_raw() {
-            ended = wait_for(self.child.pid, WaitPidFlag::__WALL);
-            self.ended.clone_from(&ended);
-            self.ending.command_ended();
-        }
-        self.last = 0;
-        self.executing.remove(&process);
-        self.recorder.process_ended(process, ended);
-    }
-
-    fn notified(&mut self, notification: &Notification) {
-        self.record(notification);
-        self.listener.proceed(notification.id);
     }
 
     fn record(&mut self, notification: &Notification) {
@@ -163,7 +164,11 @@ impl<'a> Engine<'a> {
             return;
         };
         if tid != self.last || !self.executing.is_empty() {
-            let process = self.recorder.process_of(tid);
+            let Some(process) = self.recorder.process_of(tid) else { return };
+            if !self.listener.is_valid(notification.id) {
+                // It is gone, and what was just read may be another's.
+                return;
+            }
             if !self.watched.contains(&process) {
                 self.watch(process);
             }
@@ -177,9 +182,10 @@ impl<'a> Engine<'a> {
         }
         match sysno.name() {
             Some("execve" | "execveat") => {
-                let process = self.recorder.process_of(tid);
-                let before = procfs::image(process);
-                self.executing.insert(process, Executing { tid, before });
+                if let Some(process) = self.recorder.process_of(tid) {
+                    let before = procfs::image(process);
+                    self.executing.insert(process, Executing { tid, before });
+                }
             }
             Some("exit") => {
                 self.recorder.thread_ended(tid);
@@ -209,26 +215,5 @@ impl<'a> Engine<'a> {
                         engine leaves no room for (EBUSY): record it with --engine ptrace";
             self.recorder.note(note);
         }
-    }
-}
-
-/// How a child of ours ended; `None` when it has not.
-fn wait_for(pid: Pid, flags: WaitPidFlag) -> Option<Ended> {
-    loop {
-        return match waitpid(pid, Some(flags)) {
-            Ok(WaitStatus::Exited(_, status)) => Some(Ended::Exit(status)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => {
-                Some(Ended::Signal(signal.as_str().to_owned()))
-            }
-            Err(Errno::EINTR) => continue,
-            _ => None,
-        };
-    }
-}
-
-/// Sends a signal to each of these processes.
-pub fn signal_all(processes: impl Iterator<Item = i32>, signal: Signal) {
-    for process in processes {
-        let _ = kill(Pid::from_raw(process), signal);
     }
 }

@@ -112,11 +112,12 @@ impl Namer<'_> {
         Ok(Place { named, resolved: None, found })
     }
 
+    /// The path of a directory or file that is open; one that has no name any more has none.
     fn link(&self, base: Base) -> nix::Result<Text> {
         let link = procfs::link(self.tid, &base.proc_name())
             .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
         match link.as_bytes().first() {
-            Some(b'/') => Ok(link),
+            Some(b'/') if !link.as_bytes().ends_with(b" (deleted)") => Ok(link),
             _ => Err(Errno::ENOTDIR),
         }
     }
@@ -157,7 +158,7 @@ impl Namer<'_> {
             Err(Errno::ENOENT) => {
                 (self.absent(base, path.as_bytes(), named, follow, 0), Some(FileKind::Absent))
             }
-            // A component that is no directory, or a loop of links: nothing can be there.
+            // A component that is no directory: nothing can be there.
             Err(Errno::ENOTDIR) => (None, Some(FileKind::Absent)),
             Err(_) => (None, None),
         }
@@ -166,8 +167,9 @@ impl Namer<'_> {
     fn open(&self, base: Base, path: &[u8], named: &Text, follow: bool) -> nix::Result<OwnedFd> {
         let flags = if follow { 0 } else { O_NOFOLLOW };
         if let Some((root, root_path)) = &self.view.root {
-            let inside =
-                named.as_bytes().strip_prefix(root_path.as_bytes()).unwrap_or(named.as_bytes());
+            let inside = named.as_bytes().strip_prefix(root_path.as_bytes());
+            let inside = inside.filter(|inside| inside.is_empty() || inside[0] == b'/');
+            let inside = inside.unwrap_or(named.as_bytes());
             let inside = if inside.is_empty() { b"/" } else { inside };
             return open(root.as_raw_fd(), inside, flags, RESOLVE_IN_ROOT);
         }

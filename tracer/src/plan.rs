@@ -102,7 +102,11 @@ impl Plan {
         let special = special(sysno, name);
         let addressed = matches!(
             special,
-            Special::Address(_) | Special::Listen | Special::SendTo | Special::SendMessage
+            Special::Address(_)
+                | Special::Listen
+                | Special::SendTo
+                | Special::SendMessage
+                | Special::SendMessages
         );
         let is_open =
             |value: &&Value| matches!(params[value.index].kind, Kind::OpenFlags | Kind::OpenHow);

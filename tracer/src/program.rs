@@ -10,7 +10,8 @@ use model::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// How many file names of one program are kept one by one; past it, siblings share a record.
+/// How many file names of one program are kept one by one; past it, siblings share a record
+/// (`/dir/*`), and past twice as many all share one (`/*`).
 const FILES_BOUND: usize = 65_536;
 /// How many endpoints of one program are kept; past it, only the operation and the family are.
 const ENDPOINTS_BOUND: usize = 4_096;
@@ -145,10 +146,11 @@ impl ProgramState {
         let mut key = FileKey { named: place.named, resolved: place.resolved };
         if self.files.len() >= FILES_BOUND && !self.files.contains_key(&key) {
             self.files_cut = true;
-            key = FileKey {
-                named: siblings(&key.named),
-                resolved: key.resolved.as_ref().map(siblings),
-            };
+            let named = siblings(&key.named);
+            key = FileKey { named, resolved: key.resolved.as_ref().map(siblings) };
+            if self.files.len() >= 2 * FILES_BOUND && !self.files.contains_key(&key) {
+                key = FileKey { named: Text::from("/*"), resolved: None };
+            }
         }
         self.files.entry(key.clone()).or_default().found.extend(place.found);
         (key, accesses)
@@ -159,9 +161,7 @@ impl ProgramState {
             self.endpoints_cut = true;
             key.1 = match key.1 {
                 Address::Inet { .. } => Address::Inet { host: "*".to_owned(), port: 0 },
-                Address::Unix { path, .. } => {
-                    Address::Unix { path: siblings(&path), resolved: None }
-                }
+                Address::Unix { .. } => Address::Unix { path: Text::from("/*"), resolved: None },
                 Address::Abstract { .. } => Address::Abstract { name: Text::from("*") },
                 other => other,
             };
@@ -172,6 +172,9 @@ impl ProgramState {
 
     /// Settles a call: `result` is what the kernel returned, absent where it was not seen.
     pub fn settle(&mut self, pending: Pending, result: Option<i64>) {
+        // ERESTARTSYS and its like, which only a tracer sees: the call is made again, or fails with
+        // EINTR; that is not known here.
+        let result = result.filter(|result| !(-516..=-512).contains(result));
         let failed = result.filter(|&result| result < 0).map(|result| {
             let number = i32::try_from(-result).unwrap_or_default();
             errno::name(number).unwrap_or("unknown error")

@@ -3,11 +3,10 @@
 //! filter (a process that was already running) every call stops twice.
 
 use crate::{
-    Ending, Options, Recorded, TraceError,
+    Options, Recorded, TraceError,
     observe::{Event, sets_filter},
     program::Pending,
     recorder::{Next, Recorder},
-    stop::{Stop, Wait, wait_any},
 };
 use libc::c_int;
 use model::{Sysno, trace::Ended};
@@ -17,7 +16,12 @@ use nix::{
     unistd::Pid,
 };
 use std::collections::HashMap;
-use supervisor::{Child, Command, Watch, launch::Report, launch::every_call, procfs};
+use supervisor::{
+    Child, Command, Ending, Watch,
+    launch::{Report, every_call},
+    procfs,
+    wait::{Stop, Wait, wait_any},
+};
 
 /// How calls are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +91,7 @@ fn launch(command: &Command, run_options: &Options, calls: Calls) -> Result<Reco
     let child = Child::start(command, watch, body)?;
     run_options.signals.pass_to(child.pid);
     if let Err(errno) = ptrace::seize(child.pid, options(true, calls)) {
-        let _ = nix::sys::signal::kill(child.pid, nix::sys::signal::Signal::SIGKILL);
-        child.reap();
+        child.abandon();
         return Err(TraceError::Refused("ptrace", errno));
     }
     let mut engine = Engine::new(Recorder::new(keeps_privileges(), true), run_options, calls);
@@ -114,9 +117,11 @@ fn launch(command: &Command, run_options: &Options, calls: Calls) -> Result<Reco
     Ok(engine.recorded(no_new_privs))
 }
 
-/// Executing a set-user-id file keeps its effect only when the tracer could trace any process.
+/// Executing a set-user-id file keeps its effect only when the tracer could trace any process, and
+/// when the filter did not need no_new_privs: CAP_SYS_PTRACE (19) and CAP_SYS_ADMIN (21).
 fn keeps_privileges() -> bool {
-    nix::unistd::geteuid().is_root()
+    let needed = 1 << 19 | 1 << 21;
+    procfs::own_capabilities().is_some_and(|effective| effective & needed == needed)
 }
 
 /// Follows tracees until none is left.
@@ -129,7 +134,7 @@ pub struct Engine<'a> {
     pub before_exec: bool,
     tracees: HashMap<i32, Tracee>,
     calls: Calls,
-    ending: Ending<'a>,
+    ending: Ending,
     ended: Option<Ended>,
     options: &'a Options,
 }
@@ -160,7 +165,10 @@ impl<'a> Engine<'a> {
     }
 
     /// What was recorded.
-    pub fn recorded(self, no_new_privs: bool) -> Recorded {
+    pub fn recorded(mut self, no_new_privs: bool) -> Recorded {
+        for tid in self.tids() {
+            self.forget(tid);
+        }
         Recorded {
             recorder: self.recorder,
             ended: self.ended,
@@ -176,7 +184,7 @@ impl<'a> Engine<'a> {
     /// When waiting fails.
     pub fn run(&mut self) -> Result<(), TraceError> {
         while !self.tracees.is_empty() {
-            self.ending.check(&self.recorder);
+            self.ending.check(|| self.recorder.live());
             self.serve_one()?;
         }
         Ok(())
@@ -187,7 +195,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When waiting fails.
     pub fn run_until_asked(&mut self) -> Result<(), TraceError> {
-        while !self.tracees.is_empty() && !self.ending.check(&self.recorder) {
+        while !self.tracees.is_empty() && !self.ending.check(|| self.recorder.live()) {
             self.serve_one()?;
         }
         Ok(())
@@ -212,8 +220,9 @@ impl<'a> Engine<'a> {
     }
 
     fn gone(&mut self, tid: i32, wait: Wait) {
-        self.tracees.remove(&tid);
+        self.forget(tid);
         if self.command == Some(tid) {
+            self.options.signals.pass_to_nobody();
             self.ended = wait.ended();
             self.ending.command_ended();
         }
@@ -225,6 +234,13 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// A thread that is gone, or let go: the result of the call that it was in is not known.
+    fn forget(&mut self, tid: i32) {
+        if let Some(Tracee { entered: Some(Some(pending)), .. }) = self.tracees.remove(&tid) {
+            self.recorder.result(pending, None);
+        }
+    }
+
     fn stopped(&mut self, tid: i32, stop: Stop) {
         if !self.tracees.contains_key(&tid) {
             // A new child can stop before its parent's event says that it was made.
@@ -233,8 +249,11 @@ impl<'a> Engine<'a> {
         }
         match stop {
             Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
-                // Seen already at its entry stop, where there is one.
-                if self.calls_of(tid) == Calls::Filtered {
+                // Where there was an entry stop it is recorded already.
+                let entered = |tracee: &Tracee| tracee.entered.is_some();
+                if self.calls_of(tid) == Calls::Filtered
+                    || !self.tracees.get(&tid).is_some_and(entered)
+                {
                     self.entry(tid);
                 }
                 self.resume(tid, 0);
@@ -268,7 +287,7 @@ impl<'a> Engine<'a> {
     fn filters_itself(&mut self, tid: i32) {
         let process = self.recorder.process_of(tid);
         for (&other, tracee) in &mut self.tracees {
-            if self.recorder.process_of(other) == process {
+            if other == tid || self.recorder.process_of(other) == process {
                 tracee.calls = Calls::Unfiltered;
             }
         }
@@ -287,7 +306,7 @@ impl<'a> Engine<'a> {
 
     /// A stop by PTRACE_SYSCALL: an exit whose result is wanted, or, unfiltered, either end.
     fn syscall(&mut self, tid: i32) {
-        let Ok(info) = ptrace::syscall_info(Pid::from_raw(tid)) else { return };
+        let Some(info) = self.info(tid) else { return };
         match info.op {
             libc::PTRACE_SYSCALL_INFO_ENTRY if self.calls_of(tid) == Calls::Unfiltered => {
                 self.entry(tid);
@@ -297,15 +316,30 @@ impl<'a> Engine<'a> {
                 if let Some(Some(pending)) = tracee.entered.take() {
                     // SAFETY: the kernel filled this member, for `op` says so.
                     let exit = unsafe { info.u.exit };
-                    self.recorder.result(pending, Some(exit.sval));
+                    let result = if exit.is_error != 0 { exit.sval } else { exit.sval.max(0) };
+                    self.recorder.result(pending, Some(result));
                 }
             }
             _ => {}
         }
     }
 
+    /// What the kernel says of the call that a thread has stopped at.
+    fn info(&mut self, tid: i32) -> Option<libc::ptrace_syscall_info> {
+        match ptrace::syscall_info(Pid::from_raw(tid)) {
+            Ok(info) => Some(info),
+            // Killed meanwhile.
+            Err(Errno::ESRCH) => None,
+            Err(_) => {
+                self.recorder.note("calls were not recorded: this needs Linux 5.3 or newer");
+                self.recorder.lost_call();
+                None
+            }
+        }
+    }
+
     fn entry(&mut self, tid: i32) {
-        let Ok(info) = ptrace::syscall_info(Pid::from_raw(tid)) else { return };
+        let Some(info) = self.info(tid) else { return };
         let (number, args) = match info.op {
             // SAFETY: the kernel filled the member that `op` names (ptrace(2)).
             libc::PTRACE_SYSCALL_INFO_SECCOMP => unsafe {
@@ -328,8 +362,13 @@ impl<'a> Engine<'a> {
             Next::Result(pending) => Some(pending),
             Next::Proceed => None,
         };
-        if matches!(sysno.name(), Some("seccomp" | "prctl")) && sets_filter(sysno, &args) {
-            self.filters_itself(tid);
+        match sysno.name() {
+            Some("seccomp" | "prctl") if sets_filter(sysno, &args) => self.filters_itself(tid),
+            Some("ptrace") => self.recorder.note(
+                "the program uses ptrace, of which there is one tracer at a time (EPERM): record \
+                 it with --engine notify",
+            ),
+            _ => {}
         }
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             let exit_stops = tracee.calls == Calls::Unfiltered || pending.is_some();
@@ -346,6 +385,12 @@ impl<'a> Engine<'a> {
         let entered = self.tracees.remove(&former).and_then(|tracee| tracee.entered);
         if let Some(Some(pending)) = entered {
             self.recorder.result(pending, Some(0));
+        }
+        let others: Vec<i32> = self.tracees.keys().copied().collect();
+        for other in others {
+            if self.recorder.process_of(other) == Some(tid) {
+                self.forget(other);
+            }
         }
         self.tracees.insert(tid, Tracee::new(calls));
         self.recorder.executed(tid);

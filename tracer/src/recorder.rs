@@ -131,12 +131,15 @@ impl Recorder {
     /// A process that was there before the recording began.
     pub fn attached(&mut self, process: i32) {
         self.process_of(process);
+        if let Some(program) = self.processes.get(&process).map(|state| state.program) {
+            self.initial_modules(process, program);
+        }
     }
 
     /// A new thread or process `tid`, made by a thread of ours.
     pub fn forked(&mut self, maker: i32, tid: i32) {
         let process = procfs::family(tid).map_or(tid, |family| family.process);
-        let parent = self.process_of(maker);
+        let Some(parent) = self.process_of(maker) else { return };
         if process == parent {
             self.add_thread(tid, process);
         } else if self.processes.contains_key(&process) {
@@ -151,6 +154,7 @@ impl Recorder {
 
     fn add_thread(&mut self, tid: i32, process: i32) {
         if self.threads.insert(tid, process).is_none()
+            && tid != process
             && let Some(state) = self.processes.get(&process)
         {
             self.records[state.id].threads += 1;
@@ -179,27 +183,26 @@ impl Recorder {
         self.threads.insert(process, process);
     }
 
-    /// The process of a thread; both are taken in when they are seen first.
-    pub fn process_of(&mut self, tid: i32) -> i32 {
+    /// The process of a thread; both are taken in when they are seen first. `None` when the thread
+    /// is gone before that.
+    pub fn process_of(&mut self, tid: i32) -> Option<i32> {
         if let Some(&process) = self.threads.get(&tid) {
-            return process;
+            return Some(process);
         }
-        let family = procfs::family(tid);
-        let process = family.map_or(tid, |family| family.process);
+        let family = procfs::family(tid)?;
+        let process = family.process;
         if !self.processes.contains_key(&process) {
             let program = self.program_of(process);
-            let parent = family.map(|family| family.parent);
-            self.add_process(process, parent, program);
+            self.add_process(process, Some(family.parent), program);
         }
-        if tid != process {
-            self.add_thread(tid, process);
-        }
-        process
+        // A leader that called exit(2) was forgotten while its process goes on.
+        self.add_thread(tid, process);
+        Some(process)
     }
 
     fn program_of(&mut self, process: i32) -> usize {
         match procfs::link(process, "exe") {
-            Ok(path) => self.program(path),
+            Ok(path) => self.program(without_deleted(path)),
             Err(_) => self.program(Text::from("[unknown]")),
         }
     }
@@ -281,15 +284,17 @@ impl Recorder {
     /// was read of another one that took its place is dropped.
     pub fn call(&mut self, event: &Event, valid: impl FnOnce() -> bool) -> Next {
         let slot = self.slots.of(event.sysno);
-        let process = self.process_of(event.tid);
+        let Some(process) = self.process_of(event.tid) else { return Next::Proceed };
         self.calls += 1;
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
-        let counts = &mut self.records[state.id].counts;
-        if counts.len() <= slot {
-            counts.resize(slot + 1, 0);
+        if state.id < PROCESSES_BOUND {
+            let counts = &mut self.records[state.id].counts;
+            if counts.len() <= slot {
+                counts.resize(slot + 1, 0);
+            }
+            counts[slot] += 1;
         }
-        counts[slot] += 1;
         let program = &mut self.programs[index];
         if program.count(slot) {
             let site = locate(state, process, event);
@@ -453,12 +458,26 @@ fn locate(state: &mut ProcessState, process: i32, event: &Event) -> Option<model
 }
 
 fn kill_target(threads: &HashMap<i32, i32>, own: i32, argument: i32) -> KillTarget {
+    let known = |tid: i32| threads.values().any(|&process| process == tid);
     match (argument, threads.get(&argument)) {
         (-1, _) => KillTarget::Everyone,
         (..=0, _) => KillTarget::Group,
+        (pid, _) if pid == own => KillTarget::Own,
         (_, Some(&process)) if process == own => KillTarget::Own,
         (_, Some(_)) => KillTarget::Traced,
-        (_, None) => KillTarget::Other,
+        // A child that has not made a call yet.
+        (pid, None) => match procfs::family(pid) {
+            Some(family) if known(family.parent) || known(family.process) => KillTarget::Traced,
+            _ => KillTarget::Other,
+        },
+    }
+}
+
+/// The kernel marks the path of a file that was unlinked since.
+fn without_deleted(path: Text) -> Text {
+    match path.as_bytes().strip_suffix(b" (deleted)") {
+        Some(plain) => Text::from(plain),
+        None => path,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What wait(2) says of a tracee. nix's own type knows no real-time signals, and glibc uses three
-//! of them in every threaded program; so the status is read here.
+//! What wait(2) says of a child or tracee. nix's own type knows no real-time signals, and glibc uses
+//! three of them in every threaded program; so the status is read here.
 
 use libc::c_int;
 use model::trace::Ended;
@@ -66,6 +66,21 @@ fn signal_name(signal: c_int) -> String {
     match Signal::try_from(signal) {
         Ok(signal) => signal.as_str().to_owned(),
         Err(_) => format!("SIG{signal}"),
+    }
+}
+
+/// Collects a child of ours that has ended: how it did. `None` when it is no child, or has not.
+pub fn collect(process: i32) -> Option<Ended> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status is valid for the call.
+        let tid = unsafe { libc::waitpid(process, &raw mut status, libc::__WALL | libc::WNOHANG) };
+        if tid > 0 {
+            return Wait::from_status(status).ended();
+        }
+        if tid == 0 || Errno::last() != Errno::EINTR {
+            return None;
+        }
     }
 }
 

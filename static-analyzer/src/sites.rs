@@ -1,0 +1,125 @@
+//! Gives the call sites of a trace their names, from the files that ran.
+
+use crate::functions::{BUDGET, Functions};
+use model::{
+    Trace,
+    trace::{Module, Site},
+};
+use std::{collections::BTreeMap, fs::File};
+use supervisor::elf_file::{ElfFile, open_regular, sha256};
+
+/// A larger file is not hashed to learn whether it is the one that ran.
+const HASH_MAX: u64 = 256 << 20;
+/// How much is read of all files together: a program may map thousands.
+const TOTAL_BUDGET: u64 = 4 << 30;
+
+/// Gives every call site of the trace the name of its function, where the file that ran is still
+/// there and has one.
+pub fn name_sites(trace: &mut Trace) {
+    let mut left = TOTAL_BUDGET;
+    // One file after the other: their tables are not in memory together.
+    for (module, sites) in by_module(trace) {
+        let Some(functions) = functions(&module, &mut left) else { continue };
+        for site in sites {
+            site.symbol = functions.name(site.offset);
+        }
+    }
+}
+
+/// The sites without a name, by the file that they were in when they were recorded.
+fn by_module(trace: &mut Trace) -> BTreeMap<Module, Vec<&mut Site>> {
+    let mut found = BTreeMap::<Module, Vec<&mut Site>>::new();
+    for program in &mut trace.programs {
+        for site in program.calls.values_mut().filter_map(|call| call.site.as_mut()) {
+            if site.symbol.is_some() || site.module.as_bytes().first() != Some(&b'/') {
+                continue;
+            }
+            if let Some(module) = program.modules.iter().find(|one| one.path == site.module) {
+                found.entry(module.clone()).or_default().push(site);
+            }
+        }
+    }
+    found
+}
+
+fn functions(module: &Module, left: &mut u64) -> Option<Functions> {
+    let file = open_regular(module.path.as_path()).ok()?;
+    let elf = ElfFile::new(&file, BUDGET.min(*left)).ok()?;
+    let functions = ran(module, &file, &elf, left).then(|| Functions::of(&elf).ok());
+    *left = left.saturating_sub(elf.used());
+    functions.flatten()
+}
+
+/// Whether this file is the one that was recorded: it may have been replaced since, and a process
+/// in another root may have had another one at the path.
+fn ran(module: &Module, file: &File, elf: &ElfFile<'_>, left: &mut u64) -> bool {
+    if let Some(build_id) = &module.build_id {
+        return elf.build_id().is_ok_and(|own| own.as_ref() == Some(build_id));
+    }
+    let Some(hash) = &module.sha256 else { return false };
+    let most = HASH_MAX.min(*left);
+    *left -= file.metadata().map_or(0, |metadata| metadata.len()).min(most);
+    sha256(file, most).is_ok_and(|own| own == *hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{
+        Arch, Sysno, Text,
+        trace::{CallRecord, Program},
+    };
+    use proptest::{
+        strategy::{Strategy, ValueTree},
+        test_runner::TestRunner,
+    };
+    use std::path::Path;
+    use supervisor::testing::{build_id_note, sample, write_elf};
+
+    /// The name that a site in `work` gets, when the module of its path was recorded like this.
+    fn symbol(path: &Path, build_id: Option<&str>, sha256: Option<&str>) -> Option<String> {
+        let functions = Functions::read(path).unwrap();
+        let offset = (0..4096).find(|&at| functions.name(at).as_deref() == Some("work+0x2"));
+        let site = Site { module: path.into(), offset: offset.unwrap(), symbol: None };
+        let call =
+            CallRecord { count: 1, errors: BTreeMap::new(), site: Some(site), arguments: None };
+        let module = Module {
+            path: path.into(),
+            build_id: build_id.map(str::to_owned),
+            sha256: sha256.map(str::to_owned),
+        };
+        let sysno = Sysno::from_name(Arch::X86_64, "openat").unwrap();
+        let program = Program {
+            path: Text::from("/x"),
+            executions: 1,
+            write_and_execute: false,
+            calls: BTreeMap::from([(sysno, call)]),
+            files: Vec::new(),
+            endpoints: Vec::new(),
+            modules: vec![module],
+        };
+        let mut runner = TestRunner::deterministic();
+        let mut trace = model::testing::trace().new_tree(&mut runner).unwrap().current();
+        trace.programs = vec![program];
+        name_sites(&mut trace);
+        trace.programs[0].calls[&sysno].site.as_ref().unwrap().symbol.clone()
+    }
+
+    #[test]
+    fn only_the_file_that_ran_gives_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("elf");
+        let (segments, mut sections) = sample();
+        write_elf(&path, &segments, &sections).unwrap();
+        let name = Some("work+0x2".to_owned());
+        assert_eq!(symbol(&path, Some(&"ab".repeat(20)), None), name);
+        assert_eq!(symbol(&path, Some(&"cd".repeat(20)), None), None);
+        let hash = sha256(&open_regular(&path).unwrap(), HASH_MAX).unwrap();
+        assert_eq!(symbol(&path, None, Some(&hash)), name);
+        assert_eq!(symbol(&path, None, None), None);
+        sections[6].data = build_id_note(&[0xcd; 20]);
+        write_elf(&path, &segments, &sections).unwrap();
+        assert_eq!(symbol(&path, Some(&"ab".repeat(20)), None), None);
+        assert_eq!(symbol(&path, None, Some(&hash)), None);
+    }
+}

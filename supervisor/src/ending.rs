@@ -1,0 +1,55 @@
+//! What profgen does when it is asked to end: the command has got the signal already; what it
+//! leaves behind is asked, and at last made, to end, so that the record can be written.
+
+use crate::signals::Signals;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// After so many signals nothing is asked any more.
+const PATIENCE: u32 = 3;
+
+/// The signals that arrived during one run.
+#[derive(Debug)]
+pub struct Ending {
+    signals: Signals,
+    last: Option<Signal>,
+    command_ended: bool,
+}
+
+impl Ending {
+    /// Nothing has arrived yet.
+    pub fn new(signals: &Signals) -> Ending {
+        Ending { signals: signals.clone(), last: None, command_ended: false }
+    }
+
+    /// The signal that interrupted the run, if one did.
+    pub fn signal(&self) -> Option<Signal> {
+        self.last
+    }
+
+    /// The command itself has ended; processes that it left may go on.
+    pub fn command_ended(&mut self) {
+        self.command_ended = true;
+    }
+
+    /// Acts on signals that arrived since the last call; `live` are the processes that are still
+    /// there. Says whether there were any.
+    pub fn check<I: Iterator<Item = i32>>(&mut self, live: impl FnOnce() -> I) -> bool {
+        let Some((count, signal)) = self.signals.arrived() else { return false };
+        self.last = Some(signal);
+        if count >= PATIENCE {
+            signal_all(live(), Signal::SIGKILL);
+        } else if self.command_ended {
+            signal_all(live(), Signal::SIGTERM);
+        }
+        true
+    }
+}
+
+fn signal_all(processes: impl Iterator<Item = i32>, signal: Signal) {
+    for process in processes {
+        let _ = kill(Pid::from_raw(process), signal);
+    }
+}
