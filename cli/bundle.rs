@@ -148,12 +148,7 @@ impl Bundle {
     /// # Errors
     /// With the first file that cannot be read, and why.
     pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
-        let mut traces = Vec::new();
-        for (name, bytes) in trace_files(&self.directory, &self.path)? {
-            let named = || format!("cannot use {}", self.path.join(TRACES).join(&name).display());
-            traces.push(from_json::<Trace>(&bytes).with_context(named)?);
-        }
-        Ok(traces)
+        traces(&self.directory, &self.path)
     }
 }
 
@@ -162,17 +157,23 @@ impl Bundle {
 /// # Errors
 /// With the first file that cannot be read, and why.
 pub fn evidence(path: &Path) -> anyhow::Result<Vec<Input>> {
-    let what = || format!("cannot read {}", path.display());
-    let directory = open_directory(path).with_context(what)?;
-    let mut inputs = Vec::new();
-    for (name, bytes) in trace_files(&directory, path)? {
-        let named = || format!("cannot use {}", path.join(TRACES).join(&name).display());
-        inputs.push(crate::files::evidence(&bytes).with_context(named)?);
-    }
-    if inputs.is_empty() {
+    let directory =
+        open_directory(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let traces = traces(&directory, path)?;
+    if traces.is_empty() {
         bail!("{} has no traces", path.display());
     }
-    Ok(inputs)
+    Ok(traces.into_iter().map(Input::Trace).collect())
+}
+
+/// All traces of a bundle, by file name.
+fn traces(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Trace>> {
+    let mut traces = Vec::new();
+    for (name, bytes) in trace_files(bundle, path)? {
+        let named = || format!("cannot use {}", path.join(TRACES).join(&name).display());
+        traces.push(from_json::<Trace>(&bytes).with_context(named)?);
+    }
+    Ok(traces)
 }
 
 fn trace_files(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<(OsString, Vec<u8>)>> {

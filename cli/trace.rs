@@ -122,6 +122,11 @@ fn keep(place: &Place, trace: &Trace) -> Result<Written, Failure> {
 fn derive(bundle: &Bundle) -> anyhow::Result<Written> {
     let policy = merge(bundle.traces()?.into_iter().map(Input::Trace));
     bundle.write_policy(&policy)?;
+    if policy.calls.is_empty() {
+        // A process that was attached to and did nothing.
+        let notes = vec!["not written: no call was recorded".to_owned()];
+        return Ok(Written { policy, notes });
+    }
     let rendered = render("docker", &policy, None)?;
     bundle.write(bundle::SECCOMP, rendered.text.as_bytes())?;
     Ok(Written { policy, notes: rendered.notes })

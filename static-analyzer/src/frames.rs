@@ -70,7 +70,7 @@ impl<'data> Commons<'data> {
         }
         let length = length(self.section, at);
         if length > COMMON_MAX || self.parsed.len() >= COMMONS_MAX {
-            return Err(gimli::Error::NotCieId);
+            return Err(gimli::Error::NotCieId(at as u64));
         }
         #[cfg(test)]
         {

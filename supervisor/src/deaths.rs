@@ -82,7 +82,7 @@ impl Deaths {
             .map(drop)
             .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
         let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        Ok(Deaths { shared, limit: soft.saturating_sub(RESERVED_DESCRIPTORS) })
+        Ok(Deaths { shared, limit: soft - RESERVED_DESCRIPTORS.min(soft / 2) })
     }
 
     /// Waits for the end of this process too. Whether that is possible.
@@ -95,7 +95,7 @@ impl Deaths {
         // SAFETY: it was just made.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, process as u64);
-        if fd.as_raw_fd() as u64 >= self.limit {
+        if fd.as_raw_fd() as u64 >= self.limit && process != self.shared.command {
             return false;
         }
         let mut pidfds = lock(&self.shared.pidfds);
