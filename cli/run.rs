@@ -57,7 +57,7 @@ fn failure(arguments: &RunArguments, error: ConfineError) -> Failure {
     }
 }
 
-/// `would deny /bin/x: socket(0x2, 0x1, 0x0) 3 times, first at /lib/libc.so.6+0x1234`.
+/// `would deny /bin/x: x86_64 socket(0x2, 0x1, 0x0) 3 times, first at /lib/libc.so.6+0x1234`.
 fn describe(violation: &Violation) -> String {
     let Violation { program, sysno, count, args, site } = violation;
     let count_of_args = sysno.call().map_or(6, |call| call.params.len());

@@ -2,7 +2,7 @@
 
 use crate::functions::{BUDGET, Functions};
 use model::{
-    Trace,
+    Text, Trace,
     trace::{Module, Site},
 };
 use std::{collections::BTreeMap, fs::File};
@@ -28,18 +28,33 @@ pub fn name_sites(trace: &mut Trace) {
 
 /// The sites without a name, by the file that they were in when they were recorded.
 fn by_module(trace: &mut Trace) -> BTreeMap<Module, Vec<&mut Site>> {
+    let of_run = agreed(trace);
     let mut found = BTreeMap::<Module, Vec<&mut Site>>::new();
     for program in &mut trace.programs {
         for site in program.calls.values_mut().filter_map(|call| call.site.as_mut()) {
             if site.symbol.is_some() || site.module.as_bytes().first() != Some(&b'/') {
                 continue;
             }
-            if let Some(module) = program.modules.iter().find(|one| one.path == site.module) {
+            let own = program.modules.iter().find(|module| module.path == site.module);
+            if let Some(module) = own.or_else(|| of_run.get(&site.module)?.as_ref()) {
                 found.entry(module.clone()).or_default().push(site);
             }
         }
     }
     found
+}
+
+/// The modules by path, where all programs of the run had the same file there. A child that has
+/// not executed anything yet lists none: its files were mapped before it was watched.
+fn agreed(trace: &Trace) -> BTreeMap<Text, Option<Module>> {
+    let mut agreed = BTreeMap::<Text, Option<Module>>::new();
+    for module in trace.programs.iter().flat_map(|program| &program.modules) {
+        let known = agreed.entry(module.path.clone()).or_insert_with(|| Some(module.clone()));
+        if known.as_ref() != Some(module) {
+            *known = None;
+        }
+    }
+    agreed
 }
 
 fn functions(module: &Module, left: &mut u64) -> Option<Functions> {
@@ -76,31 +91,32 @@ mod tests {
     use std::path::Path;
     use supervisor::testing::{build_id_note, sample, write_elf};
 
-    /// The name that a site in `work` gets, when the module of its path was recorded like this.
-    fn symbol(path: &Path, build_id: Option<&str>, sha256: Option<&str>) -> Option<String> {
+    fn module(path: &Path, build_id: Option<&str>, sha256: Option<&str>) -> Module {
+        let text = |value: Option<&str>| value.map(str::to_owned);
+        Module { path: path.into(), build_id: text(build_id), sha256: text(sha256) }
+    }
+
+    /// The name that a site in `work` of the first of several programs gets, when the programs
+    /// were recorded with these modules.
+    fn symbol(path: &Path, modules: &[&[Module]]) -> Option<String> {
         let functions = Functions::read(path).unwrap();
         let offset = (0..4096).find(|&at| functions.name(at).as_deref() == Some("work+0x2"));
         let site = Site { module: path.into(), offset: offset.unwrap(), symbol: None };
-        let call =
-            CallRecord { count: 1, errors: BTreeMap::new(), site: Some(site), arguments: None };
-        let module = Module {
-            path: path.into(),
-            build_id: build_id.map(str::to_owned),
-            sha256: sha256.map(str::to_owned),
-        };
+        let site = Some(site);
+        let call = CallRecord { count: 1, errors: BTreeMap::new(), site, arguments: None };
         let sysno = Sysno::from_name(Arch::X86_64, "openat").unwrap();
-        let program = Program {
+        let program = |modules: &&[Module]| Program {
             path: Text::from("/x"),
             executions: 1,
             write_and_execute: false,
-            calls: BTreeMap::from([(sysno, call)]),
+            calls: BTreeMap::from([(sysno, call.clone())]),
             files: Vec::new(),
             endpoints: Vec::new(),
-            modules: vec![module],
+            modules: modules.to_vec(),
         };
         let mut runner = TestRunner::deterministic();
         let mut trace = model::testing::trace().new_tree(&mut runner).unwrap().current();
-        trace.programs = vec![program];
+        trace.programs = modules.iter().map(program).collect();
         name_sites(&mut trace);
         trace.programs[0].calls[&sysno].site.as_ref().unwrap().symbol.clone()
     }
@@ -112,14 +128,30 @@ mod tests {
         let (segments, mut sections) = sample();
         write_elf(&path, &segments, &sections).unwrap();
         let name = Some("work+0x2".to_owned());
-        assert_eq!(symbol(&path, Some(&"ab".repeat(20)), None), name);
-        assert_eq!(symbol(&path, Some(&"cd".repeat(20)), None), None);
         let hash = sha256(&open_regular(&path).unwrap(), HASH_MAX).unwrap();
-        assert_eq!(symbol(&path, None, Some(&hash)), name);
-        assert_eq!(symbol(&path, None, None), None);
+        let right = module(&path, Some(&"ab".repeat(20)), None);
+        let hashed = module(&path, None, Some(&hash));
+        assert_eq!(symbol(&path, &[std::slice::from_ref(&right)]), name);
+        assert_eq!(symbol(&path, &[&[module(&path, Some("cd"), None)]]), None);
+        assert_eq!(symbol(&path, &[std::slice::from_ref(&hashed)]), name);
+        assert_eq!(symbol(&path, &[&[module(&path, None, None)]]), None);
         sections[6].data = build_id_note(&[0xcd; 20]);
         write_elf(&path, &segments, &sections).unwrap();
-        assert_eq!(symbol(&path, Some(&"ab".repeat(20)), None), None);
-        assert_eq!(symbol(&path, None, Some(&hash)), None);
+        assert_eq!(symbol(&path, &[&[right]]), None);
+        assert_eq!(symbol(&path, &[&[hashed]]), None);
+    }
+
+    #[test]
+    fn a_program_without_modules_had_those_of_the_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("elf");
+        let (segments, sections) = sample();
+        write_elf(&path, &segments, &sections).unwrap();
+        let right = [module(&path, Some(&"ab".repeat(20)), None)];
+        let wrong = [module(&path, Some("cd"), None)];
+        assert_eq!(symbol(&path, &[&[]]), None);
+        assert_eq!(symbol(&path, &[&[], &right, &right]).as_deref(), Some("work+0x2"));
+        assert_eq!(symbol(&path, &[&[], &right, &wrong]), None);
+        assert_eq!(symbol(&path, &[&right, &wrong]).as_deref(), Some("work+0x2"));
     }
 }
