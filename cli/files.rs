@@ -111,11 +111,11 @@ pub fn write_document(path: &Path, document: &impl Document) -> anyhow::Result<(
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if is_standard(path) {
         let mut out = io::stdout().lock();
-        return out
-            .write_all(bytes)
-            .and_then(|()| out.flush())
-            .plain()
-            .context("cannot write standard output");
+        return match out.write_all(bytes).and_then(|()| out.flush()) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.plain().context("cannot write standard output"),
+        };
     }
     let what = || format!("cannot write {}", path.display());
     let name = path.file_name().context("it has no file name").with_context(what)?;

@@ -15,7 +15,7 @@ mod trace;
 
 use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
-use std::io;
+use std::{io, path::Path};
 
 fn main() -> ! {
     let arguments = Arguments::parse();
@@ -25,14 +25,19 @@ fn main() -> ! {
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "profgen", &mut io::stdout());
-            Ok(exit::Status::Code(0))
-        }
-        Command::Man => clap_mangen::Man::new(Arguments::command())
-            .render(&mut io::stdout())
-            .map(|()| exit::Status::Code(0))
-            .map_err(|error| exit::Failure::usual(error.into())),
+        Command::Completions { shell } => print(|out| {
+            clap_complete::generate(shell, &mut Arguments::command(), "profgen", out);
+            Ok(())
+        }),
+        Command::Man => print(|out| clap_mangen::Man::new(Arguments::command()).render(out)),
     };
     exit::end(name, result)
+}
+
+/// Prints what `make` writes, whole.
+fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<exit::Status, exit::Failure> {
+    let mut out = Vec::new();
+    make(&mut out).map_err(anyhow::Error::from)?;
+    files::write(Path::new("-"), &out)?;
+    Ok(exit::Status::Code(0))
 }
