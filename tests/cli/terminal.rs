@@ -101,10 +101,12 @@ fn below(scene: &Scene, name: &str) -> Option<i32> {
 }
 
 /// Stopped, or, as profgen itself is stopped too, waiting for it in a call: dash blocks SIGTSTP
-/// while it handles SIGCHLD, and its return from there is a call.
+/// while it handles SIGCHLD, and its return from there is a call. In D it waits for a vfork child
+/// that waits so.
 fn stopped(pid: i32) -> bool {
     let waits_in = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-    matches!(state(pid), Some('T' | 't')) || waits_in.starts_with("seccomp_do_user_notification")
+    matches!(state(pid), Some('T' | 't' | 'D'))
+        || waits_in.starts_with("seccomp_do_user_notification")
 }
 
 fn shell(scene: &Scene) -> Terminal {

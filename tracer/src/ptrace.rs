@@ -399,7 +399,9 @@ impl<'a> Engine<'a> {
     fn forked(&mut self, tid: i32) {
         let Ok(child) = ptrace::getevent(Pid::from_raw(tid)) else { return };
         let child = child as i32;
-        self.recorder.forked(tid, child);
+        if !self.recorder.forked(tid, child) {
+            return;
+        }
         let calls = self.calls_of(tid);
         // Its filters are its maker's, also when it stopped before its maker did.
         self.tracees.entry(child).or_insert(Tracee::new(calls)).calls = calls;

@@ -136,9 +136,15 @@ impl Recorder {
         }
     }
 
-    /// A new thread or process `tid`, made by a thread of ours.
-    pub fn forked(&mut self, maker: i32, tid: i32) {
-        let process = procfs::family(tid).map_or(tid, |family| family.process);
+    /// A new thread or process `tid`, made by a thread of ours. Whether it is still there: it may
+    /// have come and gone before its maker's word of it.
+    pub fn forked(&mut self, maker: i32, tid: i32) -> bool {
+        let Some(family) = procfs::family(tid) else { return false };
+        self.take_in_child(maker, tid, family.process);
+        true
+    }
+
+    fn take_in_child(&mut self, maker: i32, tid: i32, process: i32) {
         let Some(parent) = self.process_of(maker) else { return };
         if process == parent {
             self.add_thread(tid, process);
