@@ -12,13 +12,13 @@ use crate::{
 use anyhow::{Context, anyhow};
 use merger::{Input, merge};
 use model::{Trace, document::to_json, trace::EngineName};
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
 
 pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
     let (command, signals) =
-        command_with_signals(&command_line(arguments)).context("cannot prepare the command")?;
+        command_with_signals(&arguments.command).context("cannot prepare the command")?;
     let place = Place::find(&output(arguments))?;
     let command = match arguments.pid {
         Some(_) => None,
@@ -43,10 +43,6 @@ pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
         Some(ended) => Ok(Status::Like(ended)),
         None => Err(anyhow!("cannot tell how the command ended; its trace is kept").into()),
     }
-}
-
-fn command_line(arguments: &TraceArguments) -> Vec<OsString> {
-    arguments.command.clone()
 }
 
 fn output(arguments: &TraceArguments) -> PathBuf {

@@ -6,14 +6,10 @@ use model::{
     Policy, Sysno, Text,
     trace::{Ended, Site},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    thread,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use supervisor::{
-    Child, Command, Deaths, Ending, Listener, Notification, Received, Watch, launch::Report,
-    procfs, signals::Signals,
+    Child, Command, Deaths, Ending, Listener, Notification, Received, Watch, deaths::last_deaths,
+    launch::Report, procfs, signals::Signals,
 };
 
 /// Calls that the policy would deny, as one program made them.
@@ -41,9 +37,6 @@ pub struct Audit {
     /// How the command ended, where that was seen.
     pub ended: Option<Ended>,
 }
-
-/// How long the command's end may take to be told, once no task can call any more.
-const LAST_DEATHS: Duration = Duration::from_secs(5);
 
 /// Runs `command` and everything it starts to the end, letting violations of `policy` pass.
 ///
@@ -120,12 +113,10 @@ impl Run {
                 Received::Gone | Received::Woken => {}
             }
         }
-        let mut waited = Duration::ZERO;
-        while self.ended.is_none() && waited < LAST_DEATHS {
-            thread::sleep(Duration::from_millis(1));
-            waited += Duration::from_millis(1);
+        last_deaths(|| {
             self.hear(deaths);
-        }
+            self.ended.is_some()
+        });
         Ok(())
     }
 

@@ -26,6 +26,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 /// Epoll data of the listener; processes have their pid.
@@ -169,6 +170,15 @@ impl Shared {
         lock(&self.pidfds).remove(&process);
         lock(&self.dead).push((process, ended));
         self.news.store(true, Ordering::Release);
+    }
+}
+
+/// Once no task can call any more, the last deaths are told within moments: calls `heard`, which
+/// takes them in and says whether they were all, until they are or it has taken too long.
+pub fn last_deaths(mut heard: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(5);
+    while !heard() && Instant::now() < patience {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Options, Recorded, TraceError,
-    ptrace::{Calls, Engine, options, resume, threads},
+    ptrace::{Calls, Engine, options, resume},
     recorder::Recorder,
 };
 use nix::{errno::Errno, sys::ptrace, unistd::Pid};
@@ -23,8 +23,11 @@ pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> 
     // New threads are made by threads that are not seized yet: look until none is new.
     let mut seized = HashSet::new();
     loop {
-        let new: Vec<i32> =
-            threads(process).into_iter().filter(|tid| !seized.contains(tid)).collect();
+        let new: Vec<i32> = procfs::threads(process)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|tid| !seized.contains(tid))
+            .collect();
         if new.is_empty() {
             break;
         }

@@ -9,19 +9,13 @@ use crate::{
 };
 use filter::Flags;
 use model::{Sysno, trace::Ended};
-use std::{
-    collections::{HashMap, HashSet},
-    thread,
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet};
 use supervisor::{
     Child, Command, Deaths, Ending, Listener, Notification, Received, Watch,
+    deaths::last_deaths,
     launch::{Report, every_call},
     procfs::{self, Image},
 };
-
-/// How long the last deaths may take to be told, once no task can call any more.
-const LAST_DEATHS: Duration = Duration::from_secs(5);
 
 /// A process that has called execve and may run another image by its next call.
 #[derive(Debug)]
@@ -122,12 +116,10 @@ impl<'a> Engine<'a> {
             }
             (options.progress)(&self.recorder);
         }
-        let mut waited = Duration::ZERO;
-        while !self.watched.is_empty() && waited < LAST_DEATHS {
-            thread::sleep(Duration::from_millis(1));
-            waited += Duration::from_millis(1);
+        last_deaths(|| {
             self.hear_deaths();
-        }
+            self.watched.is_empty()
+        });
         Ok(())
     }
 

@@ -418,8 +418,3 @@ pub fn resume(request: libc::c_uint, tid: i32, signal: c_int) {
 fn listen(tid: i32) {
     resume(libc::PTRACE_LISTEN, tid, 0);
 }
-
-/// The threads of a process, for attaching.
-pub fn threads(process: i32) -> Vec<i32> {
-    procfs::threads(process).unwrap_or_default()
-}
