@@ -155,7 +155,7 @@ fn descriptors_are_the_same() {
             assert_eq!(ran.status, 0, "{prefix} {ran:?}");
             outputs.push(std::fs::read_to_string(scene.path("out")).expect("out"));
         }
-        assert!(outputs[0].lines().count() > 3, "{outputs:?}");
+        assert!(outputs[0].lines().count() >= 3, "{outputs:?}");
         for output in &outputs {
             assert_eq!(output, &outputs[0], "{prepare}");
         }

@@ -7,6 +7,8 @@
 #include "check.h"
 
 static void *crash(void *where) {
+    // A thread that crashes at once may end the process before the first thread has begun to wait for it.
+    usleep(100000);
     *(volatile int *)where = 1;
     return NULL;
 }
