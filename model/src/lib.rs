@@ -5,8 +5,10 @@
 //! makes a system call.
 //!
 //! * the words: [`Arch`], [`Sysno`], [`Call`], [`Kind`], [`Group`], [`FileOp`]
-//! * the documents: [`Trace`] (what a run did), [`Policy`] (what is allowed, and why)
+//! * the documents: [`Trace`] (what a run did), [`Analysis`] (what code can reach), [`Policy`] (what
+//!   is allowed, and why)
 
+pub mod analysis;
 mod arch;
 mod arguments;
 pub mod document;
@@ -27,6 +29,7 @@ mod text;
 pub mod trace;
 pub mod variant;
 
+pub use analysis::Analysis;
 pub use arch::{Arch, X32_BIT};
 pub use arguments::{Arguments, KillTarget};
 pub use document::{Document, DocumentError};
