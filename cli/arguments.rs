@@ -23,6 +23,9 @@ pub enum Command {
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Merge(MergeArguments),
+    /// Record a decision in a policy: what is allowed or denied whatever the evidence says
+    #[command(after_help = "Exit status: 0; 2 when it failed.")]
+    Decide(DecideArguments),
     /// Render a policy in the format of an enforcer
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Emit(EmitArguments),
@@ -46,6 +49,7 @@ impl Command {
         match self {
             Command::Trace(_) => "trace",
             Command::Merge(_) => "merge",
+            Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
             Command::Completions { .. } => "completions",
@@ -71,6 +75,8 @@ pub struct TraceArguments {
     /// Fail with status 125 when the record may have missed something
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub settings: SettingsArguments,
     /// No progress and no summary
     #[arg(short, long)]
     pub quiet: bool,
@@ -97,9 +103,74 @@ pub struct MergeArguments {
     /// The policy to write; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Traces, policies or bundles; - is standard input
+    /// Traces, analyses, policies or bundles; - is standard input
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// Do not say which decisions change nothing
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How evidence is turned into a policy.
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
+    /// What becomes of calls that code can reach and no run made [default: as the policies that
+    /// are merged have it, else balanced]
+    #[arg(long, value_enum)]
+    pub strategy: Option<StrategyArgument>,
+    /// For which calls rules on arguments are inferred [default: as the policies that are merged
+    /// have it, else risky]
+    #[arg(long, value_enum)]
+    pub arguments: Option<RulesArgument>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StrategyArgument {
+    /// They are withheld
+    Observed,
+    /// Those of ordinary risk groups are allowed, those of sensitive ones withheld
+    Balanced,
+    /// They are allowed
+    Predicted,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RulesArgument {
+    /// For none
+    None,
+    /// Where a call's power lies in an argument: socket, clone, ioctl, prctl, mmap, ...
+    Risky,
+    /// Wherever an argument decides what a call may do
+    All,
+}
+
+#[derive(Debug, Args)]
+pub struct DecideArguments {
+    /// The policy, or a bundle that has one; it is written anew
+    #[arg(value_name = "POLICY")]
+    pub policy: PathBuf,
+    /// Which way
+    #[arg(value_enum)]
+    pub verdict: VerdictArgument,
+    /// A system call, `ptrace` or `"i386 ptrace"`
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+    /// Why: reviewers read it
+    #[arg(long, value_name = "TEXT", required_unless_present = "forget")]
+    pub reason: Option<String>,
+    /// Take the decision back instead
+    #[arg(long, conflicts_with = "reason")]
+    pub forget: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum VerdictArgument {
+    /// Allow it with any arguments, whatever the evidence says
+    Allow,
+    /// Never allow it
+    Deny,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod bundle;
+mod decide;
 mod emit;
 mod exit;
 mod files;
@@ -23,6 +24,7 @@ fn main() -> ! {
     let result = match arguments.command {
         Command::Trace(arguments) => trace::trace(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
+        Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Completions { shell } => print(|out| {

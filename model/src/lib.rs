@@ -11,6 +11,7 @@
 pub mod analysis;
 mod arch;
 mod arguments;
+mod decision;
 pub mod document;
 pub mod errno;
 pub mod fallback;
@@ -32,6 +33,7 @@ pub mod variant;
 pub use analysis::Analysis;
 pub use arch::{Arch, X32_BIT};
 pub use arguments::{Arguments, KillTarget};
+pub use decision::{Decision, Protocol, Subject, SubjectError, Verdict};
 pub use document::{Document, DocumentError};
 pub use fileop::{Access, FileOp};
 pub use group::Group;
