@@ -16,7 +16,7 @@ use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AtFlags, Flock, FlockArg, OFlag, openat},
-    sys::stat::{Mode, SFlag, fstatat, mkdirat},
+    sys::stat::{FileStat, Mode, SFlag, fstatat, mkdirat},
     unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat},
 };
 use std::{
@@ -196,18 +196,22 @@ fn all_evidence(directory: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Input>> 
     Ok(found)
 }
 
-/// One of the files of a bundle, where it is there.
+/// One of the files of a bundle, where it is there. A link that somebody planted is none of them.
 fn document<D: Document>(bundle: &OwnedFd, path: &Path, name: &str) -> anyhow::Result<Option<D>> {
+    let what = || format!("cannot read {}", path.join(name).display());
     match fstatat(bundle, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Err(Errno::ENOENT) => return Ok(None),
-        other => other.plain(),
-    }
-    .with_context(|| format!("cannot read {}", path.join(name).display()))?;
-    let bytes = read_in(bundle, Path::new(name))
-        .with_context(|| format!("cannot read {}", path.join(name).display()))?;
+        Ok(stat) if is_link(&stat) => return Ok(None),
+        other => other.plain().with_context(what)?,
+    };
+    let bytes = read_in(bundle, Path::new(name)).with_context(what)?;
     let document =
         from_json(&bytes).with_context(|| format!("cannot use {}", path.join(name).display()))?;
     Ok(Some(document))
+}
+
+fn is_link(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
 }
 
 /// All traces of a bundle, by file name.
