@@ -10,13 +10,17 @@
 //! * `strategy`: which calls of the evidence are allowed, and which are withheld
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * `derive`: what follows from the allowed calls: variants and implied calls
+//! * `explain`, `words`: what a policy says, for people
 
 mod argrule;
 mod derive;
 mod evidence;
+mod explain;
 mod join;
 mod strategy;
+mod words;
 
+pub use explain::{Explanation, SourceOf, explain};
 pub use strategy::idle_decisions;
 
 use model::{Analysis, Policy, Trace, policy::Settings};
