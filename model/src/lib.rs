@@ -11,6 +11,7 @@
 pub mod analysis;
 mod arch;
 mod arguments;
+pub mod constants;
 pub mod document;
 pub mod errno;
 pub mod fallback;
