@@ -5,7 +5,7 @@ use model::{
     policy::{
         ArgumentRules, EndpointEntry, Entry, EvidenceKind, FileEntry, Observed, Origins, Predicted,
     },
-    trace::{Address, EndpointOperation, Site},
+    trace::{Address, Site},
 };
 use std::collections::BTreeSet;
 
@@ -240,20 +240,11 @@ fn ports(policy: &Policy, protocol: Protocol, wanted: u16, lines: &mut Vec<Strin
             if *port != wanted || !fits {
                 continue;
             }
-            let verb = operation_word(*operation);
+            let verb = crate::words::operation(*operation);
             let runs = of_runs(policy, runs);
             lines.push(format!("{}:{wanted} was {verb} as {host} in {runs}", protocol.as_str()));
             lines.extend(programs.iter().map(|program| format!("  by {program}")));
         }
-    }
-}
-
-fn operation_word(operation: EndpointOperation) -> &'static str {
-    match operation {
-        EndpointOperation::Bind => "bound",
-        EndpointOperation::Listen => "listened on",
-        EndpointOperation::Connect => "connected to",
-        EndpointOperation::Send => "sent to",
     }
 }
 

@@ -10,10 +10,12 @@
 //! * `strategy`: which calls of the evidence are allowed, and which are withheld
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * `derive`: what follows from the allowed calls: variants and implied calls
+//! * [`diff`]: what changed from one policy or profile to another
 //! * `explain`, `words`: what a policy says, for people
 
 mod argrule;
 mod derive;
+pub mod diff;
 mod evidence;
 mod explain;
 mod join;
