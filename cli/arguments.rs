@@ -34,6 +34,9 @@ pub enum Command {
         violations; 125 when profgen itself failed, 126 when the command cannot be executed, 127 \
         when it is not found.")]
     Run(RunArguments),
+    /// Say what a system call gets under a profile, and which rule says so
+    #[command(after_help = "Exit status: 0; 2 when it failed.")]
+    Simulate(SimulateArguments),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -52,6 +55,7 @@ impl Command {
             Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
+            Command::Simulate(_) => "simulate",
             Command::Completions { .. } => "completions",
             Command::Man => "man",
         }
@@ -208,4 +212,24 @@ pub struct RunArguments {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArguments {
+    /// A seccomp profile, a policy, a bundle, or `docker-default`; - is standard input
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
+    /// The system call, by name or by number
+    #[arg(value_name = "CALL")]
+    pub call: String,
+    /// Its arguments: numbers (10, 0xa, 012), or names as in `O_RDWR|O_CREAT`; those that are not
+    /// given are 0
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub args: Vec<String>,
+    /// The architecture of the call [default: this machine's]
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// The container runtime that loads the profile, `runc` or `crun`, or a release of it: `runc@1.1`
+    #[arg(long, default_value = "runc", value_name = "RUNTIME")]
+    pub runtime: String,
 }

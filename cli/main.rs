@@ -9,8 +9,10 @@ mod exit;
 mod files;
 mod inherited;
 mod merge;
+mod profile_input;
 mod progress;
 mod run;
+mod simulate;
 mod summary;
 mod trace;
 
@@ -27,6 +29,7 @@ fn main() -> ! {
         Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Arguments::command(), "profgen", out);
             Ok(())
