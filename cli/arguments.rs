@@ -23,6 +23,12 @@ pub enum Command {
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Merge(MergeArguments),
+    /// Say what changed between two policies, bundles or seccomp profiles, and what brought it in
+    #[command(after_help = "Exit status: 0; 1 when --fail-on applies; 2 when it failed.")]
+    Diff(DiffArguments),
+    /// Say why something is allowed, withheld or not in a policy
+    #[command(after_help = "Exit status: 0; 1 when it is not in the policy; 2 when it failed.")]
+    Explain(ExplainArguments),
     /// Record a decision in a policy: what is allowed or denied whatever the evidence says
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Decide(DecideArguments),
@@ -52,6 +58,8 @@ impl Command {
         match self {
             Command::Trace(_) => "trace",
             Command::Merge(_) => "merge",
+            Command::Diff(_) => "diff",
+            Command::Explain(_) => "explain",
             Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
@@ -148,6 +156,59 @@ pub enum RulesArgument {
     Risky,
     /// Wherever an argument decides what a call may do
     All,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArguments {
+    /// A policy, a bundle, an OCI or Docker seccomp profile, `docker-default`, or - for standard
+    /// input
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// Another
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Which changes make the exit status 1
+    #[arg(long, value_enum, value_name = "CHANGES")]
+    pub fail_on: Option<FailOnArgument>,
+    /// Print one word instead: equal, narrower, wider, incomparable or unknown
+    #[arg(long, conflicts_with = "format")]
+    pub relation: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// For a comment on a pull request
+    Markdown,
+    /// profgen/diff/v1
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FailOnArgument {
+    /// Something is allowed that was not
+    Widened,
+    /// Anything changed
+    Changed,
+    /// Something sensitive is allowed that was not
+    Risky,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// A policy or a bundle; - is standard input
+    #[arg(value_name = "POLICY")]
+    pub policy: PathBuf,
+    /// A system call (`ptrace`, `"i386 ptrace"`), an absolute path, a port (`tcp:443`) or a
+    /// capability (`CAP_NET_RAW`)
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
 }
 
 #[derive(Debug, Args)]

@@ -2,16 +2,28 @@
 
 use super::{Area, Change, Label, Side};
 use crate::words;
-use filter::{Action, CallChange, Comparison, Relation};
+use filter::{Action, CallChange, CallRule, Comparison, Relation};
 use model::{
-    Policy, Sysno,
+    Arch, Policy, Sysno,
     policy::{Entry, Origins},
 };
+use std::collections::BTreeMap;
 
 pub(super) fn changes(comparison: &Comparison, old: &Side<'_>, new: &Side<'_>) -> Vec<Change> {
-    let mut changes: Vec<Change> =
-        comparison.calls.iter().map(|(sysno, change)| call(*sysno, change, old, new)).collect();
-    for (arch, (from, to)) in &comparison.others {
+    let listed = |side: &Side<'_>, arch| side.ruleset.arches.contains_key(&arch);
+    // Of an architecture that one side does not speak of, the calls are not told one by one.
+    let whole = |arch: Arch| !listed(old, arch) || !listed(new, arch);
+    let mut changes = Vec::new();
+    let mut by_arch = BTreeMap::<Arch, Vec<&CallChange>>::new();
+    for (sysno, change) in &comparison.calls {
+        if whole(sysno.arch()) {
+            by_arch.entry(sysno.arch()).or_default().push(change);
+        } else {
+            changes.push(call(*sysno, change, old, new));
+        }
+    }
+    changes.extend(by_arch.iter().map(|(arch, calls)| architecture(*arch, calls)));
+    for (arch, (from, to)) in comparison.others.iter().filter(|(arch, _)| !whole(**arch)) {
         let what = format!("all other calls: {} -> {}", answer(*from), answer(*to));
         changes.push(default(arch.name().to_owned(), what, *from, *to));
     }
@@ -20,6 +32,24 @@ pub(super) fn changes(comparison: &Comparison, old: &Side<'_>, new: &Side<'_>) -
         changes.push(default("default".to_owned(), what, from, to));
     }
     changes
+}
+
+/// An architecture that only one side speaks of.
+fn architecture(arch: Arch, calls: &[&CallChange]) -> Change {
+    let count = |relation| calls.iter().filter(|change| change.allowed == relation).count();
+    let (more, less) = (count(Relation::Wider), count(Relation::Narrower));
+    let (label, what) = match (more, less) {
+        (0, 0) => (Label::Changed, "its calls are denied in another way".to_owned()),
+        (0, less) => (Label::Narrowed, format!("{less} of its calls are no longer allowed")),
+        (more, 0) => (Label::Widened, format!("{more} of its calls are allowed that were not")),
+        (more, less) => (
+            Label::Widened,
+            format!("{more} of its calls are allowed that were not, {less} no longer"),
+        ),
+    };
+    let subject = arch.name().to_owned();
+    let risky = label == Label::Widened;
+    Change { label, risky, area: Area::Default, subject, group: None, what, because: Vec::new() }
 }
 
 fn default(subject: String, what: String, from: Action, to: Action) -> Change {
@@ -53,27 +83,27 @@ fn call(sysno: Sysno, change: &CallChange, old: &Side<'_>, new: &Side<'_>) -> Ch
     Change {
         label,
         // What no table knows is looked at twice.
-        risky: group.is_none_or(|group| group.sensitive()),
+        risky: label == Label::Widened && group.is_none_or(|group| group.sensitive()),
         area: Area::Call,
         subject: format!("{sysno:#}"),
         group: group.map(|group| group.slug()),
-        what: what(sysno, change, new.policy),
+        what: what(sysno, change, old, new),
         because,
     }
 }
 
-fn what(sysno: Sysno, change: &CallChange, new: Option<&Policy>) -> String {
+fn what(sysno: Sysno, change: &CallChange, old: &Side<'_>, new: &Side<'_>) -> String {
     let gained = change.shifts.iter().find(|shift| !made(shift.from) && made(shift.to));
     let lost = change.shifts.iter().find(|shift| made(shift.from) && !made(shift.to));
-    // Whether arguments play a part: then some calls keep what they got.
-    let partly = change.shifts.len() > 1
-        || new.and_then(|policy| policy.calls.get(&sysno)).is_some_and(|e| !e.rules.is_empty());
+    let (before, now) = (by_arguments(sysno, old), by_arguments(sysno, new));
     match (gained, lost) {
-        (Some(gained), None) if partly => {
-            format!("allowed with more arguments, such as {}", words::call(sysno, &gained.example))
+        (Some(gained), None) if before || now => {
+            let some = if before { "more" } else { "some" };
+            let example = words::call(sysno, &gained.example);
+            format!("allowed with {some} arguments, such as {example}")
         }
         (Some(gained), None) => format!("allowed; before: {}", answer(gained.from)),
-        (None, Some(lost)) if partly => {
+        (None, Some(lost)) if now => {
             format!("denied with more arguments, such as {}", words::call(sysno, &lost.example))
         }
         (None, Some(lost)) => format!("denied: {}", answer(lost.to)),
@@ -87,6 +117,13 @@ fn what(sysno: Sysno, change: &CallChange, new: Option<&Policy>) -> String {
             None => "its rules are too many to compare".to_owned(),
         },
     }
+}
+
+/// Whether the arguments of a call decide what it gets.
+fn by_arguments(sysno: Sysno, side: &Side<'_>) -> bool {
+    let rules = side.ruleset.arches.get(&sysno.arch());
+    let rule = rules.and_then(|rules| rules.calls.get(&sysno.number()));
+    matches!(rule, Some(CallRule::Arguments { .. }))
 }
 
 fn answer(action: Action) -> String {

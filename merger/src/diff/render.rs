@@ -15,19 +15,17 @@ impl Diff {
         for label in [Label::Widened, Label::Changed, Label::Narrowed] {
             for (area, changes) in self.by_area(label) {
                 let _ = writeln!(out, "\n{} {}:", label.as_str(), area.plural());
-                for change in changes.iter().take(SHOWN) {
+                let rows = rows(&changes);
+                for (change, subjects) in rows.iter().take(SHOWN) {
                     let risk = if change.risky { "! " } else { "" };
-                    let group =
-                        change.group.map_or_else(String::new, |group| format!(" [{group}]"));
-                    let sign = sign(label);
-                    let Change { subject, what, .. } = change;
-                    let _ = writeln!(out, "  {sign} {risk}{subject}{group}: {what}");
+                    let (sign, subjects, what) = (sign(label), listed(subjects), &change.what);
+                    let _ = writeln!(out, "  {sign} {risk}{subjects}: {what}");
                     for reason in &change.because {
                         let _ = writeln!(out, "      {reason}");
                     }
                 }
-                if changes.len() > SHOWN {
-                    let _ = writeln!(out, "  and {} more", changes.len() - SHOWN);
+                if rows.len() > SHOWN {
+                    let _ = writeln!(out, "  and {} more", rows.len() - SHOWN);
                 }
             }
         }
@@ -45,23 +43,22 @@ impl Diff {
                 let open = if label == Label::Widened { " open" } else { "" };
                 let _ = writeln!(out, "\n<details{open}><summary>{heading}</summary>\n");
                 let _ = writeln!(out, "| | what | change | because |\n|---|---|---|---|");
-                for change in changes.iter().take(SHOWN) {
+                let rows = rows(&changes);
+                for (change, subjects) in rows.iter().take(SHOWN) {
                     let risk = if change.risky { "**!**" } else { "" };
-                    let group =
-                        change.group.map_or_else(String::new, |group| format!(" ({group})"));
                     let because: Vec<String> =
                         change.because.iter().map(|reason| escaped(reason)).collect();
                     let _ = writeln!(
                         out,
-                        "| {} {risk} | `{}`{group} | {} | {} |",
+                        "| {} {risk} | {} | {} | {} |",
                         sign(label),
-                        change.subject.replace('`', "'").replace('|', "\\|"),
+                        escaped(&listed(subjects)),
                         escaped(&change.what),
                         because.join("<br>")
                     );
                 }
-                if count > SHOWN {
-                    let _ = writeln!(out, "| | and {} more | | |", count - SHOWN);
+                if rows.len() > SHOWN {
+                    let _ = writeln!(out, "| | and {} more | | |", rows.len() - SHOWN);
                 }
                 let _ = writeln!(out, "\n</details>");
             }
@@ -156,6 +153,33 @@ impl Diff {
             areas.entry(change.area).or_default().push(change);
         }
         areas.into_iter().collect()
+    }
+}
+
+/// Changes that differ in their subject only share a row.
+fn rows<'a>(changes: &[&'a Change]) -> Vec<(&'a Change, Vec<String>)> {
+    let mut rows: Vec<(&Change, Vec<String>)> = Vec::new();
+    for change in changes {
+        let group = change.group.map_or_else(String::new, |group| format!(" [{group}]"));
+        let subject = format!("{}{group}", change.subject);
+        let same = |row: &&mut (&Change, Vec<String>)| {
+            (row.0.risky, &row.0.what, &row.0.because)
+                == (change.risky, &change.what, &change.because)
+        };
+        match rows.iter_mut().find(same) {
+            Some((_, subjects)) => subjects.push(subject),
+            None => rows.push((change, vec![subject])),
+        }
+    }
+    rows
+}
+
+/// Some of them, and how many more.
+fn listed(subjects: &[String]) -> String {
+    const MOST: usize = 12;
+    match subjects.len().saturating_sub(MOST) {
+        0 => subjects.join(", "),
+        more => format!("{} and {more} more", subjects[..MOST].join(", ")),
     }
 }
 

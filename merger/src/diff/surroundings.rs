@@ -109,8 +109,9 @@ fn by_directory(before: &Uses<'_>, now: &Uses<'_>, label: Label) -> Vec<Change> 
             let what = format!("{no_longer}{}: {}", words.join(", "), listed(&names));
             let mut change = change(label, Area::File, directory.to_string(), what);
             change.because = vec![format!("by {}", listed(&users))];
-            change.risky =
-                accesses.iter().any(|access| changes_files(*access)) && guarded(directory);
+            change.risky = label == Label::Widened
+                && accesses.iter().any(|access| changes_files(*access))
+                && guarded(directory);
             change
         })
         .collect()
