@@ -7,6 +7,7 @@ mod emit;
 mod exit;
 mod files;
 mod inherited;
+mod lint;
 mod merge;
 mod profile_input;
 mod progress;
@@ -27,6 +28,7 @@ fn main() -> ! {
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Lint(arguments) => lint::lint(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Arguments::command(), "profgen", out);
