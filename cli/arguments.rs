@@ -40,6 +40,11 @@ pub enum Command {
         violations; 125 when profgen itself failed, 126 when the command cannot be executed, 127 \
         when it is not found.")]
     Run(RunArguments),
+    /// Say what is dangerous, redundant or will not work as written in a seccomp profile
+    #[command(
+        after_help = "Exit status: 0; 1 when there are findings, other than notes; 2 when it failed."
+    )]
+    Lint(LintArguments),
     /// Say what a system call gets under a profile, and which rule says so
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Simulate(SimulateArguments),
@@ -63,6 +68,7 @@ impl Command {
             Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
+            Command::Lint(_) => "lint",
             Command::Simulate(_) => "simulate",
             Command::Completions { .. } => "completions",
             Command::Man => "man",
@@ -273,6 +279,30 @@ pub struct RunArguments {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct LintArguments {
+    /// A seccomp profile of Docker, Podman or any OCI runtime, a bundle, or `docker-default`; - is
+    /// standard input
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+    /// Also what is only worth knowing
+    #[arg(long)]
+    pub notes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LintFormat {
+    /// One line each
+    Text,
+    /// All that is known of each
+    Json,
+    /// SARIF 2.1.0, for code-scanning services
+    Sarif,
 }
 
 #[derive(Debug, Args)]

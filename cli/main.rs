@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod files;
 mod inherited;
+mod lint;
 mod merge;
 mod profile_input;
 mod progress;
@@ -33,6 +34,7 @@ fn main() -> ! {
         Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Lint(arguments) => lint::lint(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Arguments::command(), "profgen", out);

@@ -86,6 +86,14 @@ pub fn contains_within(a: &BTreeSet<Rule>, b: &BTreeSet<Rule>, bound: u32) -> Co
     }
 }
 
+/// Whether no vector of arguments is accepted by both: [`Contained::No`] shows one that is.
+pub fn disjoint(a: &BTreeSet<Rule>, b: &BTreeSet<Rule>) -> Contained {
+    match region(a).and(&region(b), &mut Work::new(Work::USUAL)) {
+        Ok(both) => both.some().map_or(Contained::Yes, Contained::No),
+        Err(TooMuch) => Contained::Unknown,
+    }
+}
+
 /// How much `new` accepts against `old`.
 pub fn relate(old: &BTreeSet<Rule>, new: &BTreeSet<Rule>) -> Relation {
     let more = |answer| match answer {
@@ -149,6 +157,13 @@ mod tests {
         let below = rules(&[cmp(CmpOp::Lt, 200 * 7)]);
         assert_eq!(relate(&below, &rules(&many)), Relation::Incomparable);
         assert!(matches!(contains(&rules(&many), &BTreeSet::new()), Contained::No(_)));
+    }
+
+    #[test]
+    fn what_two_have_in_common_is_shown() {
+        let (small, large) = (rules(&[cmp(CmpOp::Lt, 5)]), rules(&[cmp(CmpOp::Ge, 4)]));
+        assert_eq!(disjoint(&small, &large), Contained::No([4, 0, 0, 0, 0, 0]));
+        assert_eq!(disjoint(&small, &rules(&[cmp(CmpOp::Gt, 4)])), Contained::Yes);
     }
 
     #[test]

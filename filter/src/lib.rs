@@ -51,7 +51,7 @@ mod simulate;
 pub use action::Action;
 pub use compare::{CallChange, Comparison, Shift, compare, compare_calls};
 pub use compile::{CompileError, compile};
-pub use contain::{Contained, Relation, contains, contains_within, relate};
+pub use contain::{Contained, Relation, contains, contains_within, disjoint, relate};
 pub use data::SeccompData;
 pub use disassemble::disassemble;
 pub use insn::Insn;

@@ -11,8 +11,10 @@
 //! * [`runtime`]: the table of those
 //! * [`read`]: profiles as written, in any dialect
 //! * [`lower`]: what a profile does once a runtime has loaded it
+//! * [`lint`]: what is dangerous, redundant or will not work as written
 
 mod docker;
+pub mod lint;
 pub mod lower;
 mod needs;
 mod oci;

@@ -13,7 +13,7 @@ const RULES: usize = 4096;
 const LOW: u64 = 0xffff_ffff;
 
 /// The rules of an entry, as alternatives; `None` for any arguments.
-pub(super) fn conditions(entry: &Entry, arch: Arch) -> Result<Vec<Option<Rule>>, LowerError> {
+pub(crate) fn conditions(entry: &Entry, arch: Arch) -> Result<Vec<Option<Rule>>, LowerError> {
     let position = entry.position;
     if entry.args.is_empty() {
         return Ok(vec![None]);

@@ -55,7 +55,7 @@ impl Machine {
     }
 
     /// Whether an entry is for this machine.
-    pub(super) fn applies(&self, entry: &Entry) -> bool {
+    pub(crate) fn applies(&self, entry: &Entry) -> bool {
         let Condition { caps, arches, min_kernel } = &entry.includes;
         let included = caps.iter().all(|name| self.capabilities.contains(name))
             && (arches.is_empty() || self.is_one_of(arches))

@@ -12,6 +12,7 @@ mod arguments;
 mod machine;
 mod multiplexed;
 
+pub(crate) use arguments::{conditions, twice};
 pub use machine::{DOCKER_CAPABILITIES, Machine};
 
 use crate::read::{Input, Profile};
@@ -135,7 +136,7 @@ pub fn lower(profile: &Profile, machine: &Machine) -> Result<Lowered, LowerError
             if action == default {
                 continue;
             }
-            for condition in arguments::conditions(entry, arch)? {
+            for condition in conditions(entry, arch)? {
                 for name in &entry.names {
                     for (number, condition) in multiplexed::rules(arch, name, condition.as_ref()) {
                         let position = entry.position;
@@ -243,6 +244,38 @@ impl Lowered {
             None => (calls.default, Source::Default),
         };
         Verdict { action, source }
+    }
+
+    /// What a call gets whatever its arguments, with the place of the entry; `None` when it depends.
+    pub(crate) fn only_answer(&self, sysno: Sysno) -> Option<(Action, Option<usize>)> {
+        let alternatives = self.arches.get(&sysno.arch())?.by_number.get(&sysno.number());
+        match alternatives.map(Vec::as_slice) {
+            None | Some([Alternative { condition: None, .. }]) => {
+                let Verdict { action, source } = self.verdict(sysno, [0; 6]);
+                match source {
+                    Source::Entry { position, .. } => Some((action, Some(position))),
+                    _ => Some((action, None)),
+                }
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Whether a call gets an action whatever its arguments.
+    pub(crate) fn is_always(&self, sysno: Sysno, action: Action) -> bool {
+        self.only_answer(sysno).is_some_and(|(only, _)| only == action)
+    }
+
+    /// Whether a call gets an action with some arguments, going by the text of its rules.
+    pub(crate) fn may(&self, sysno: Sysno, action: Action) -> bool {
+        let calls = self.arches.get(&sysno.arch());
+        match calls.and_then(|calls| Some((calls, calls.by_number.get(&sysno.number())?))) {
+            Some((calls, all)) => {
+                let open = !all.iter().any(|one| one.condition.is_none());
+                all.iter().any(|one| one.action == action) || (open && calls.default == action)
+            }
+            None => self.is_always(sysno, action),
+        }
     }
 
     fn unlisted(&self, sysno: Sysno) -> (Action, Source) {

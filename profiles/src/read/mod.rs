@@ -5,6 +5,7 @@
 //! What it means to a kernel is lower/.
 
 mod docker_default;
+mod lines;
 mod wire;
 
 pub use docker_default::{DOCKER_DEFAULT, docker_default};
@@ -120,6 +121,8 @@ pub struct ArchMapping {
 pub struct Entry {
     /// Its place, from 0.
     pub position: usize,
+    /// The line on which it begins, from 1; none when it was not read from text.
+    pub line: Option<u32>,
     /// The calls, as written.
     pub names: Vec<String>,
     /// What they get.
@@ -230,8 +233,16 @@ pub fn read(json: &[u8]) -> Result<Input, ReadError> {
         Some(schema) => match document::kind_and_version(&schema) {
             Some(("policy", _)) => Ok(Input::Policy(Box::new(document::from_json(json)?))),
             Some(_) => Err(ReadError::Kind(schema)),
-            None => wire::profile(json).map(Input::Seccomp),
+            None => seccomp(json),
         },
-        None => wire::profile(json).map(Input::Seccomp),
+        None => seccomp(json),
     }
+}
+
+fn seccomp(json: &[u8]) -> Result<Input, ReadError> {
+    let mut profile = wire::profile(json)?;
+    for (entry, line) in profile.entries.iter_mut().zip(lines::of_entries(json)) {
+        entry.line = Some(line);
+    }
+    Ok(Input::Seccomp(profile))
 }
