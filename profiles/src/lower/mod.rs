@@ -16,7 +16,7 @@ pub(crate) use arguments::{conditions, twice};
 pub use machine::{DOCKER_CAPABILITIES, Machine};
 
 use crate::read::{Input, Profile};
-use filter::{Action, ArchRules, CallRule, Denied, Ruleset};
+use filter::{Action, ArchRules, CallRule, Comparison, Denied, Ruleset};
 use model::{Arch, Call, Rule, Sysno, X32_BIT, errno::ENOSYS};
 use std::collections::BTreeMap;
 
@@ -287,6 +287,11 @@ impl Lowered {
             }
             _ => (self.foreign, Source::Unlisted),
         }
+    }
+
+    /// What another one does differently, call by call.
+    pub fn compare(&self, new: &Lowered) -> Comparison {
+        filter::compare(&self.ruleset(), &new.ruleset())
     }
 
     /// The same as a ruleset, to be compiled and compared.
