@@ -23,6 +23,15 @@ pub enum Command {
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Merge(MergeArguments),
+    /// Say what changed between two policies, bundles or seccomp profiles, and what brought it in
+    #[command(after_help = "Exit status: 0; 1 when --fail-on applies; 2 when it failed.")]
+    Diff(DiffArguments),
+    /// Say why something is allowed, withheld or not in a policy
+    #[command(after_help = "Exit status: 0; 1 when it is not in the policy; 2 when it failed.")]
+    Explain(ExplainArguments),
+    /// Record a decision in a policy: what is allowed or denied whatever the evidence says
+    #[command(after_help = "Exit status: 0; 2 when it failed.")]
+    Decide(DecideArguments),
     /// Render a policy in the format of an enforcer
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Emit(EmitArguments),
@@ -54,6 +63,9 @@ impl Command {
         match self {
             Command::Trace(_) => "trace",
             Command::Merge(_) => "merge",
+            Command::Diff(_) => "diff",
+            Command::Explain(_) => "explain",
+            Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
             Command::Lint(_) => "lint",
@@ -81,6 +93,8 @@ pub struct TraceArguments {
     /// Fail with status 125 when the record may have missed something
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub settings: SettingsArguments,
     /// No progress and no summary
     #[arg(short, long)]
     pub quiet: bool,
@@ -107,9 +121,127 @@ pub struct MergeArguments {
     /// The policy to write; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Traces, policies or bundles; - is standard input
+    /// Traces, analyses, policies or bundles; - is standard input
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// Do not say which decisions change nothing
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How evidence is turned into a policy.
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
+    /// What becomes of calls that code can reach and no run made [default: as the policies that
+    /// are merged have it, else balanced]
+    #[arg(long, value_enum)]
+    pub strategy: Option<StrategyArgument>,
+    /// For which calls rules on arguments are inferred [default: as the policies that are merged
+    /// have it, else risky]
+    #[arg(long, value_enum)]
+    pub arguments: Option<RulesArgument>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StrategyArgument {
+    /// They are withheld
+    Observed,
+    /// Those of ordinary risk groups are allowed, those of sensitive ones withheld
+    Balanced,
+    /// They are allowed
+    Predicted,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RulesArgument {
+    /// For none
+    None,
+    /// Where a call's power lies in an argument: socket, clone, ioctl, prctl, mmap, ...
+    Risky,
+    /// Wherever an argument decides what a call may do
+    All,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArguments {
+    /// A policy, a bundle, an OCI or Docker seccomp profile, `docker-default`, or - for standard
+    /// input
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// Another
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Which changes make the exit status 1
+    #[arg(long, value_enum, value_name = "CHANGES")]
+    pub fail_on: Option<FailOnArgument>,
+    /// Print one word instead: equal, narrower, wider, incomparable or unknown
+    #[arg(long, conflicts_with = "format")]
+    pub relation: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// For a comment on a pull request
+    Markdown,
+    /// profgen/diff/v1
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FailOnArgument {
+    /// Something is allowed that was not
+    Widened,
+    /// Anything changed
+    Changed,
+    /// Something sensitive is allowed that was not
+    Risky,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// A policy or a bundle; - is standard input
+    #[arg(value_name = "POLICY")]
+    pub policy: PathBuf,
+    /// A system call (`ptrace`, `"i386 ptrace"`), an absolute path, a port (`tcp:443`) or a
+    /// capability (`CAP_NET_RAW`)
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DecideArguments {
+    /// The policy, or a bundle that has one; it is written anew
+    #[arg(value_name = "POLICY")]
+    pub policy: PathBuf,
+    /// Which way
+    #[arg(value_enum)]
+    pub verdict: VerdictArgument,
+    /// A system call, `ptrace` or `"i386 ptrace"`
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+    /// Why: reviewers read it
+    #[arg(long, value_name = "TEXT", required_unless_present = "forget")]
+    pub reason: Option<String>,
+    /// Take the decision back instead
+    #[arg(long, conflicts_with = "reason")]
+    pub forget: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum VerdictArgument {
+    /// Allow it with any arguments, whatever the evidence says
+    Allow,
+    /// Never allow it
+    Deny,
 }
 
 #[derive(Debug, Args)]

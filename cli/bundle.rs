@@ -5,17 +5,18 @@
 //! writes where it meant to.
 
 use crate::{
+    emit,
     exit::say,
     files::{Plain, open_directory, read_in, write_in},
 };
 use anyhow::{Context, bail};
 use merger::Input;
-use model::{Policy, Trace, document::from_json, document::to_json};
+use model::{Analysis, Document, Policy, Trace, document::from_json, document::to_json};
 use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AtFlags, Flock, FlockArg, OFlag, openat},
-    sys::stat::{Mode, SFlag, fstatat, mkdirat},
+    sys::stat::{FileStat, Mode, SFlag, fstatat, mkdirat},
     unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat},
 };
 use std::{
@@ -31,6 +32,8 @@ use std::{
 pub const POLICY: &str = "policy.json";
 /// The seccomp profile's.
 pub const SECCOMP: &str = "seccomp.json";
+/// The analysis of what the runs executed.
+pub const ANALYSIS: &str = "analysis.json";
 const TRACES: &str = "traces";
 /// How often, and how long apart, the lock is tried.
 const LOCK_ATTEMPTS: u32 = 600;
@@ -143,13 +146,28 @@ impl Bundle {
         self.write(POLICY, &to_json(policy)?)
     }
 
-    /// All traces of the bundle, by file name.
+    /// All evidence of the bundle: traces, analysis, and the decisions in its policy.
     ///
     /// # Errors
     /// With the first file that cannot be read, and why.
-    pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
-        traces(&self.directory, &self.path)
+    pub fn evidence(&self) -> anyhow::Result<Vec<Input>> {
+        all_evidence(&self.directory, &self.path)
     }
+}
+
+/// Writes what follows from a policy beside it. The notes say what the profile cannot express.
+///
+/// # Errors
+/// With the file and the reason.
+pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
+    bundle.write_policy(policy)?;
+    if policy.calls.is_empty() {
+        // A process that was attached to and did nothing.
+        return Ok(vec!["not written: no call was recorded".to_owned()]);
+    }
+    let rendered = emit::render("docker", policy, None)?;
+    bundle.write(SECCOMP, rendered.text.as_bytes())?;
+    Ok(rendered.notes)
 }
 
 /// The evidence in a bundle that is only read.
@@ -159,11 +177,41 @@ impl Bundle {
 pub fn evidence(path: &Path) -> anyhow::Result<Vec<Input>> {
     let directory =
         open_directory(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let traces = traces(&directory, path)?;
-    if traces.is_empty() {
+    let evidence = all_evidence(&directory, path)?;
+    if !evidence.iter().any(|input| matches!(input, Input::Trace(_) | Input::Analysis(_))) {
         bail!("{} has no traces", path.display());
     }
-    Ok(traces.into_iter().map(Input::Trace).collect())
+    Ok(evidence)
+}
+
+fn all_evidence(directory: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Input>> {
+    let mut found: Vec<Input> = traces(directory, path)?.into_iter().map(Input::Trace).collect();
+    if let Some(analysis) = document::<Analysis>(directory, path, ANALYSIS)? {
+        found.push(Input::Analysis(analysis));
+    }
+    // What people decided, and the settings; the rest of the policy is made of the evidence.
+    if let Some(Policy { settings, decisions, .. }) = document(directory, path, POLICY)? {
+        found.push(Input::Policy(Policy { settings, decisions, ..Policy::default() }));
+    }
+    Ok(found)
+}
+
+/// One of the files of a bundle, where it is there. A link that somebody planted is none of them.
+fn document<D: Document>(bundle: &OwnedFd, path: &Path, name: &str) -> anyhow::Result<Option<D>> {
+    let what = || format!("cannot read {}", path.join(name).display());
+    match fstatat(bundle, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => return Ok(None),
+        Ok(stat) if is_link(&stat) => return Ok(None),
+        other => other.plain().with_context(what)?,
+    };
+    let bytes = read_in(bundle, Path::new(name)).with_context(what)?;
+    let document =
+        from_json(&bytes).with_context(|| format!("cannot use {}", path.join(name).display()))?;
+    Ok(Some(document))
+}
+
+fn is_link(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
 }
 
 /// All traces of a bundle, by file name.

@@ -83,7 +83,7 @@ pub fn policy(path: &Path) -> anyhow::Result<Policy> {
     from_json(&read(&file)?).with_context(|| format!("cannot use {} as a policy", file.display()))
 }
 
-/// A trace or a policy, whichever it says it is.
+/// A trace, an analysis or a policy, whichever it says it is.
 ///
 /// # Errors
 /// With the reason; the caller knows the name.
@@ -91,8 +91,9 @@ pub fn evidence(bytes: &[u8]) -> anyhow::Result<Input> {
     let schema = schema_of(bytes).context("it is no profgen document")?;
     match kind_and_version(&schema) {
         Some(("trace", _)) => Ok(Input::Trace(from_json(bytes)?)),
+        Some(("analysis", _)) => Ok(Input::Analysis(from_json(bytes)?)),
         Some(("policy", _)) => Ok(Input::Policy(from_json(bytes)?)),
-        _ => bail!("it is {schema}, neither a trace nor a policy"),
+        _ => bail!("it is {schema}, neither a trace nor an analysis nor a policy"),
     }
 }
 

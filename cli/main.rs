@@ -3,8 +3,11 @@
 
 mod arguments;
 mod bundle;
+mod decide;
+mod diff;
 mod emit;
 mod exit;
+mod explain;
 mod files;
 mod inherited;
 mod lint;
@@ -26,6 +29,9 @@ fn main() -> ! {
     let result = match arguments.command {
         Command::Trace(arguments) => trace::trace(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Lint(arguments) => lint::lint(&arguments),

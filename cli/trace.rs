@@ -3,14 +3,14 @@
 use crate::{
     arguments::{EngineArgument, TraceArguments},
     bundle::{self, Bundle, Place},
-    emit::render,
     exit::{Failure, Status, say},
     inherited::command_with_signals,
+    merge::settings,
     progress::Progress,
     summary,
 };
 use anyhow::{Context, anyhow};
-use merger::{Input, merge};
+use merger::merge;
 use model::{Trace, document::to_json, trace::EngineName};
 use std::path::PathBuf;
 use supervisor::{Command, command::CommandError, signals::Signals};
@@ -29,7 +29,7 @@ pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
     if !arguments.no_static {
         static_analyzer::name_sites(&mut trace);
     }
-    let written = keep(&place, &trace)?;
+    let written = keep(&place, &trace, arguments)?;
     if !arguments.quiet {
         summary::print(&place.path, &trace, &written, arguments);
     }
@@ -96,7 +96,7 @@ pub struct Written {
 
 /// Writes the trace into the bundle, and what follows from it. When there is no room for that, the
 /// trace is saved elsewhere: a run may be hard to repeat.
-fn keep(place: &Place, trace: &Trace) -> Result<Written, Failure> {
+fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Written, Failure> {
     let bundle = place.open().and_then(|bundle| bundle.add_trace(trace).map(|()| bundle));
     let bundle = match bundle {
         Ok(bundle) => bundle,
@@ -112,20 +112,15 @@ fn keep(place: &Place, trace: &Trace) -> Result<Written, Failure> {
             .into());
         }
     };
-    Ok(derive(&bundle)?)
+    Ok(derive(&bundle, arguments)?)
 }
 
-fn derive(bundle: &Bundle) -> anyhow::Result<Written> {
-    let policy = merge(bundle.traces()?.into_iter().map(Input::Trace));
-    bundle.write_policy(&policy)?;
-    if policy.calls.is_empty() {
-        // A process that was attached to and did nothing.
-        let notes = vec!["not written: no call was recorded".to_owned()];
-        return Ok(Written { policy, notes });
-    }
-    let rendered = render("docker", &policy, None)?;
-    bundle.write(bundle::SECCOMP, rendered.text.as_bytes())?;
-    Ok(Written { policy, notes: rendered.notes })
+fn derive(bundle: &Bundle, arguments: &TraceArguments) -> anyhow::Result<Written> {
+    let evidence = bundle.evidence()?;
+    let settings = settings(&arguments.settings, &evidence);
+    let policy = merge(evidence, settings);
+    let notes = bundle::render(bundle, &policy)?;
+    Ok(Written { policy, notes })
 }
 
 /// A new file of a name that nobody can have prepared, in the directory for temporary files.

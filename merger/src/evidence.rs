@@ -1,19 +1,23 @@
-//! What a trace says, as a policy that allows just what the run did.
+//! What a trace or an analysis says, as a policy that allows just that.
 
 use crate::join;
 use model::{
-    Policy, Text, Trace,
-    policy::{Entry, Evidence, Observed, Origins, ProgramIdentity},
-    trace::{Module, Program},
+    Analysis, Policy, Text, Trace,
+    analysis::{AnalysedProgram, PredictedCall},
+    policy::{
+        EndpointEntry, Entry, Evidence, EvidenceKind, FileEntry, Observed, Origins, Predicted,
+        ProgramIdentity,
+    },
+    trace::{Endpoint, FileKind, FileRecord, Program, Site},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The part of a policy that is evidence: one run, its programs and calls, nothing derived.
+/// The part of a policy that is evidence: one run, its programs, calls, files and endpoints.
 pub(crate) fn observed(trace: Trace) -> Policy {
     let mut policy = Policy::default();
     let run = trace.id;
     let evidence = Evidence {
-        kind: "trace".to_owned(),
+        kind: EvidenceKind::Trace,
         command: trace.command.argv,
         gaps: trace.completeness.gaps().into_iter().collect(),
     };
@@ -24,10 +28,20 @@ pub(crate) fn observed(trace: Trace) -> Policy {
             let observed = Observed {
                 runs: BTreeSet::from([run.clone()]),
                 programs: BTreeMap::from([(program.path.clone(), record.site)]),
+                arguments: record.arguments,
             };
             let origins = Origins { observed: Some(observed), ..Origins::default() };
             let entry = Entry { origins, ..Entry::default() };
             join::entry(&mut policy.calls, sysno, entry);
+        }
+        for file in program.files {
+            join::file(&mut policy.files, file.path.clone(), used(&program.path, &run, file));
+        }
+        for Endpoint { operation, address, socket, .. } in program.endpoints {
+            let programs = BTreeSet::from([program.path.clone()]);
+            let runs = BTreeSet::from([run.clone()]);
+            let entry = EndpointEntry { address, socket, programs, runs };
+            join::endpoint(policy.endpoints.entry(operation).or_default(), entry);
         }
     }
     policy
@@ -36,15 +50,95 @@ pub(crate) fn observed(trace: Trace) -> Policy {
 /// The executable and the files mapped into it. A name in brackets stands for no file.
 fn identities(program: &Program, programs: &mut BTreeMap<Text, ProgramIdentity>) {
     if !program.path.as_bytes().starts_with(b"[") {
-        programs.entry(program.path.clone()).or_default();
+        let own = programs.entry(program.path.clone()).or_default();
+        own.executed |= program.executions > 0;
+        own.write_and_execute |= program.write_and_execute;
     }
     for module in &program.modules {
-        programs.entry(module.path.clone()).or_default().versions.extend(version(module));
+        let version = version(module.build_id.as_ref(), module.sha256.as_ref());
+        programs.entry(module.path.clone()).or_default().versions.extend(version);
     }
 }
 
 /// Which file it was: the linker's build id, else a hash of the content.
-fn version(module: &Module) -> Option<String> {
-    let hash = || module.sha256.as_ref().map(|hash| format!("sha256:{hash}"));
-    module.build_id.clone().or_else(hash)
+fn version(build_id: Option<&String>, sha256: Option<&String>) -> Option<String> {
+    build_id.cloned().or_else(|| sha256.map(|hash| format!("sha256:{hash}")))
+}
+
+fn used(program: &Text, run: &str, file: FileRecord) -> FileEntry {
+    // What was never there, and was not made either, cannot have been read or written.
+    let absent = file.found == BTreeSet::from([FileKind::Absent])
+        && !file.accesses.keys().any(|access| access.makes_the_name());
+    let (mut done, mut tried) = (BTreeSet::new(), BTreeSet::new());
+    for (access, outcomes) in &file.accesses {
+        // The result of some calls was not seen.
+        let worked = outcomes.ok > 0 || outcomes.unknown > 0 && !absent;
+        if worked {
+            done.insert(*access)
+        } else {
+            tried.insert(*access)
+        };
+    }
+    FileEntry {
+        done,
+        tried,
+        resolved: file.resolved.into_iter().collect(),
+        found: file.found,
+        programs: BTreeSet::from([program.clone()]),
+        runs: BTreeSet::from([run.to_owned()]),
+    }
+}
+
+/// The part of a policy that is a prediction.
+pub(crate) fn predicted(analysis: Analysis) -> Policy {
+    let mut policy = Policy::default();
+    let id = analysis.id;
+    let evidence = Evidence {
+        kind: EvidenceKind::Analysis,
+        command: analysis.programs.iter().map(|program| program.path.clone()).collect(),
+        gaps: gaps(&analysis.programs),
+    };
+    policy.evidence.insert(id.clone(), evidence);
+    for program in analysis.programs {
+        policy.programs.entry(program.path.clone()).or_default();
+        for module in &program.modules {
+            let version = version(module.build_id.as_ref(), module.sha256.as_ref());
+            policy.programs.entry(module.path.clone()).or_default().versions.extend(version);
+        }
+        for (sysno, call) in program.calls {
+            let predicted = reach(&program.path, &id, call);
+            let origins = Origins { predicted: Some(predicted), ..Origins::default() };
+            join::entry(&mut policy.calls, sysno, Entry { origins, ..Entry::default() });
+        }
+    }
+    policy
+}
+
+fn reach(program: &Text, id: &str, call: PredictedCall) -> Predicted {
+    let arguments = call.arguments.into_iter();
+    Predicted {
+        analyses: BTreeSet::from([id.to_owned()]),
+        programs: BTreeMap::from([(program.clone(), call.layer)]),
+        phase: call.phase,
+        chain: call.chain.iter().map(link).collect(),
+        arguments: arguments.filter(|(_, values)| values.len() <= Predicted::BOUND).collect(),
+    }
+}
+
+/// `libc.so.6:openat64+0x3b`; without a symbol the offset alone.
+fn link(site: &Site) -> String {
+    let module = site.module.base_name();
+    match &site.symbol {
+        Some(symbol) => format!("{module}:{symbol}"),
+        None => format!("{module}+{:#x}", site.offset),
+    }
+}
+
+/// How many places could not be resolved, by kind: the analysis itself has them all.
+fn gaps(programs: &[AnalysedProgram]) -> BTreeSet<String> {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for gap in programs.iter().flat_map(|program| &program.gaps).filter(|gap| gap.loses()) {
+        *counts.entry(gap.kind.plural()).or_default() += 1;
+    }
+    counts.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect()
 }

@@ -2,8 +2,11 @@
 //! on which of them came first.
 
 use model::{
-    Policy, Rule, Sysno,
-    policy::{Entry, Evidence, Observed, Origins},
+    Arguments, Decision, Policy, Rule, Subject, Sysno, Text,
+    analysis::Phase,
+    policy::{
+        EndpointEntry, Entry, Evidence, FileEntry, Observed, Origins, Predicted, ProgramIdentity,
+    },
     trace::Site,
 };
 use std::{
@@ -13,7 +16,18 @@ use std::{
 
 /// Adds what `other` says to `policy`.
 pub(crate) fn join(policy: &mut Policy, other: Policy) {
-    let Policy { schema: _, evidence, programs, calls } = other;
+    let Policy {
+        schema: _,
+        settings: _,
+        evidence,
+        programs,
+        decisions,
+        calls,
+        // Nothing is withheld before there are settings.
+        withheld: _,
+        files,
+        endpoints,
+    } = other;
     for (id, piece) in evidence {
         match policy.evidence.entry(id) {
             btree_map::Entry::Vacant(free) => {
@@ -23,11 +37,78 @@ pub(crate) fn join(policy: &mut Policy, other: Policy) {
         }
     }
     for (path, identity) in programs {
-        policy.programs.entry(path).or_default().versions.extend(identity.versions);
+        let ProgramIdentity { versions, executed, write_and_execute } = identity;
+        let known = policy.programs.entry(path).or_default();
+        known.versions.extend(versions);
+        known.executed |= executed;
+        known.write_and_execute |= write_and_execute;
+    }
+    for (subject, new) in decisions {
+        decision(&mut policy.decisions, subject, new);
     }
     for (sysno, new) in calls {
         entry(&mut policy.calls, sysno, new);
     }
+    for (path, new) in files {
+        file(&mut policy.files, path, new);
+    }
+    for (operation, entries) in endpoints {
+        let known = policy.endpoints.entry(operation).or_default();
+        for new in entries {
+            endpoint(known, new);
+        }
+    }
+}
+
+/// Adds a decision. Of two the smaller counts: a denial before an allowance.
+pub(crate) fn decision(
+    decisions: &mut BTreeMap<Subject, Decision>,
+    subject: Subject,
+    new: Decision,
+) {
+    match decisions.entry(subject) {
+        btree_map::Entry::Vacant(free) => {
+            free.insert(new);
+        }
+        btree_map::Entry::Occupied(mut known) => {
+            if new < *known.get() {
+                known.insert(new);
+            }
+        }
+    }
+}
+
+/// Adds what was done to a file.
+pub(crate) fn file(files: &mut BTreeMap<Text, FileEntry>, path: Text, new: FileEntry) {
+    let FileEntry { done, tried, resolved, found, programs, runs } = new;
+    let known = files.entry(path).or_default();
+    known.done.extend(done);
+    known.tried.extend(tried);
+    known.tried = known.tried.difference(&known.done).copied().collect();
+    known.resolved.extend(resolved);
+    known.found.extend(found);
+    known.programs.extend(programs);
+    known.runs.extend(runs);
+}
+
+/// Adds the use of an address: of one address there is one entry.
+pub(crate) fn endpoint(endpoints: &mut BTreeSet<EndpointEntry>, mut new: EndpointEntry) {
+    let same = |known: &EndpointEntry| known.address == new.address && known.socket == new.socket;
+    // Entries are ordered by address and socket first: those of the same stand together.
+    let smallest = EndpointEntry {
+        address: new.address.clone(),
+        socket: new.socket.clone(),
+        programs: BTreeSet::new(),
+        runs: BTreeSet::new(),
+    };
+    let known: Vec<EndpointEntry> =
+        endpoints.range(smallest..).take_while(|known| same(known)).cloned().collect();
+    for known in known {
+        endpoints.remove(&known);
+        new.programs.extend(known.programs);
+        new.runs.extend(known.runs);
+    }
+    endpoints.insert(new);
 }
 
 /// Adds one allowed call.
@@ -42,19 +123,33 @@ pub(crate) fn entry(calls: &mut BTreeMap<Sysno, Entry>, sysno: Sysno, new: Entry
 
 fn join_entry(known: &mut Entry, new: Entry) {
     rules(&mut known.rules, &new.rules);
-    let Origins { observed, variant, implied, runtime } = new.origins;
-    match (&mut known.origins.observed, observed) {
-        (Some(known), Some(new)) => join_observed(known, new),
-        (known @ None, new) => *known = new,
+    origins(&mut known.origins, new.origins);
+}
+
+/// Adds reasons.
+pub(crate) fn origins(known: &mut Origins, new: Origins) {
+    let Origins { observed, predicted, variant, implied, runtime, decided } = new;
+    both(&mut known.observed, observed, join_observed);
+    both(&mut known.predicted, predicted, join_predicted);
+    known.variant.extend(variant);
+    // The texts differ only between versions of the table.
+    both(&mut known.implied, implied, smaller);
+    known.runtime.extend(runtime);
+    both(&mut known.decided, decided, smaller);
+}
+
+fn both<T>(known: &mut Option<T>, new: Option<T>, join: impl FnOnce(&mut T, T)) {
+    match (known.as_mut(), new) {
+        (Some(known), Some(new)) => join(known, new),
+        (None, new) => *known = new,
         (Some(_), None) => {}
     }
-    known.origins.variant.extend(variant);
-    // The texts differ only between versions of the table.
-    known.origins.implied = match (known.origins.implied.take(), implied) {
-        (Some(known), Some(new)) => Some(known.min(new)),
-        (known, new) => known.or(new),
-    };
-    known.origins.runtime.extend(runtime);
+}
+
+fn smaller<T: Ord>(known: &mut T, new: T) {
+    if new < *known {
+        *known = new;
+    }
 }
 
 /// Adds alternatives. No rule means any argument, which swallows every rule.
@@ -68,6 +163,11 @@ pub(crate) fn rules(known: &mut BTreeSet<Rule>, new: &BTreeSet<Rule>) {
 
 fn join_observed(known: &mut Observed, new: Observed) {
     known.runs.extend(new.runs);
+    known.arguments = match (known.arguments.take(), new.arguments) {
+        (Some(one), Some(two)) => Some(join_arguments(one, two)),
+        // Without a record of them the arguments may have been any.
+        _ => None,
+    };
     for (path, site) in new.programs {
         let kept = known.programs.entry(path).or_default();
         *kept = match (kept.take(), site) {
@@ -75,6 +175,38 @@ fn join_observed(known: &mut Observed, new: Observed) {
             (one, two) => one.or(two),
         };
     }
+}
+
+/// Two versions of the table may name different arguments: then those of one are kept, and said
+/// not to be all.
+fn join_arguments(one: Arguments, two: Arguments) -> Arguments {
+    if one.names == two.names {
+        let mut joined = one;
+        joined.join(&two);
+        return joined;
+    }
+    let kept = if one.names < two.names { one } else { two };
+    Arguments { many: true, ..kept }
+}
+
+fn join_predicted(known: &mut Predicted, new: Predicted) {
+    let Predicted { analyses, programs, phase, chain, arguments } = new;
+    known.analyses.extend(analyses);
+    for (path, layer) in programs {
+        known.programs.entry(path).and_modify(|known| smaller(known, layer)).or_insert(layer);
+    }
+    if known.phase != phase {
+        known.phase = Phase::Both;
+    }
+    if (chain.len(), &chain) < (known.chain.len(), &known.chain) {
+        known.chain = chain;
+    }
+    // A parameter counts as known only when every analysis knows it.
+    known.arguments.retain(|name, values| {
+        let Some(more) = arguments.get(name) else { return false };
+        values.extend(more);
+        values.len() <= Predicted::BOUND
+    });
 }
 
 /// The order of sites, by place; of two records of one place, the one that names it is first.
@@ -104,8 +236,11 @@ mod tests {
     }
 
     fn observed(site: Option<Site>) -> Entry {
-        let programs = BTreeMap::from([(Text::from("/bin/a"), site)]);
-        let observed = Observed { runs: BTreeSet::from(["1".to_owned()]), programs };
+        let observed = Observed {
+            runs: BTreeSet::from(["1".to_owned()]),
+            programs: BTreeMap::from([(Text::from("/bin/a"), site)]),
+            arguments: None,
+        };
         Entry {
             origins: Origins { observed: Some(observed), ..Origins::default() },
             rules: BTreeSet::new(),

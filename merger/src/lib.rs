@@ -5,15 +5,27 @@
 //! input observed is in the result. So traces of replicas and of test shards can be merged on any
 //! machine to the same bytes, and a policy stands for all traces that it was merged from.
 //!
-//! * `evidence`: what a trace says, as a policy that allows just what was observed
+//! * `evidence`: what a trace or an analysis says, as a policy that allows just that
 //! * `join`: the union of two policies
-//! * `derive`: what follows from the observed calls: variants and implied calls
+//! * `strategy`: which calls of the evidence are allowed, and which are withheld
+//! * `argrule`: rules on arguments, from the values that runs showed and code holds
+//! * `derive`: what follows from the allowed calls: variants and implied calls
+//! * [`diff`]: what changed from one policy or profile to another
+//! * `explain`, `words`: what a policy says, for people
 
+mod argrule;
 mod derive;
+pub mod diff;
 mod evidence;
+mod explain;
 mod join;
+mod strategy;
+mod words;
 
-use model::{Policy, Trace};
+pub use explain::{Explanation, SourceOf, explain};
+pub use strategy::idle_decisions;
+
+use model::{Analysis, Policy, Trace, policy::Settings};
 
 /// Something that a policy rests on.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +33,8 @@ use model::{Policy, Trace};
 pub enum Input {
     /// One run.
     Trace(Trace),
+    /// What code can reach.
+    Analysis(Analysis),
     /// An earlier merge.
     Policy(Policy),
 }
@@ -31,27 +45,39 @@ impl From<Trace> for Input {
     }
 }
 
+impl From<Analysis> for Input {
+    fn from(analysis: Analysis) -> Input {
+        Input::Analysis(analysis)
+    }
+}
+
 impl From<Policy> for Input {
     fn from(policy: Policy) -> Input {
         Input::Policy(policy)
     }
 }
 
-/// The policy that allows what the inputs observed, and what follows from it.
+/// The policy that allows what the inputs observed, what they predict as far as the settings and
+/// the decisions in them allow it, and what follows from that.
 ///
-/// Of the origins in an input policy, `observed` and `runtime` are kept. `variant` and `implied`
-/// follow from the observed calls and are worked out anew, so that merging a policy with a trace
-/// gives what merging all traces gives, and a call whose last reason is gone is gone too.
-pub fn merge(inputs: impl IntoIterator<Item = Input>) -> Policy {
+/// Of an input policy the evidence is kept, what it allowed and what it withheld, and the
+/// decisions. The rest (`variant`, `implied` and `decided` origins, rules on arguments, what is
+/// withheld and why) is worked out anew from all evidence under `settings`, so that merging a
+/// policy with a trace gives what merging all traces gives.
+pub fn merge(inputs: impl IntoIterator<Item = Input>, settings: Settings) -> Policy {
     let mut merged = Policy::default();
     for input in inputs {
         let mut policy = match input {
             Input::Trace(trace) => evidence::observed(trace),
+            Input::Analysis(analysis) => evidence::predicted(analysis),
             Input::Policy(policy) => policy,
         };
-        derive::withdraw(&mut policy);
+        strategy::withdraw(&mut policy);
         join::join(&mut merged, policy);
     }
+    merged.settings = settings;
+    strategy::decide(&mut merged);
     derive::derive(&mut merged);
+    strategy::settle(&mut merged);
     merged
 }

@@ -2,40 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::{DEFAULT, decided, observed, predicted, sysno};
 use model::{
-    Arch, ArgCmp, CmpOp, Policy, Rule, Sysno, Text,
-    policy::{Entry, Observed, Origins},
+    Arch, Arguments, Policy, Text, Verdict,
+    policy::{ArgumentRules, Entry, Origins, ProgramIdentity, Settings, Strategy, Withheld},
 };
-use profgen_merger::{Input, merge};
-use std::collections::{BTreeMap, BTreeSet};
-
-fn sysno(name: &str) -> Sysno {
-    Sysno::from_name(Arch::X86_64, name).unwrap()
-}
-
-/// A policy of observed calls: `openat`, or `fcntl 1=3` with a rule on argument 1.
-fn observed(calls: &[&str]) -> Policy {
-    let mut policy = Policy::default();
-    for call in calls {
-        let (name, rule) =
-            call.split_once(' ').map_or((*call, None), |(name, rule)| (name, Some(rule)));
-        let rules = rule.map(|rule| {
-            let (index, value) = rule.split_once('=').unwrap();
-            let comparison = ArgCmp::new(index.parse().unwrap(), CmpOp::Eq, value.parse().unwrap());
-            Rule::new(vec![comparison.unwrap()]).unwrap()
-        });
-        let seen = Observed {
-            runs: BTreeSet::from(["1".to_owned()]),
-            programs: BTreeMap::from([(Text::from("/bin/a"), None)]),
-        };
-        let origins = Origins { observed: Some(seen), ..Origins::default() };
-        policy.calls.insert(sysno(name), Entry { origins, rules: rules.into_iter().collect() });
-    }
-    policy
-}
+use profgen_merger::{Input, idle_decisions, merge};
+use std::collections::BTreeSet;
 
 fn merged(calls: &[&str]) -> Policy {
-    merge([Input::Policy(observed(calls))])
+    merge([Input::Policy(observed(calls))], DEFAULT)
+}
+
+fn reason<'a>(policy: &'a Policy, name: &str) -> &'a str {
+    let Withheld { reason, .. } = &policy.withheld[&sysno(name)];
+    reason
 }
 
 fn variant<'a>(policy: &'a Policy, name: &str) -> Option<&'a Entry> {
@@ -64,55 +47,168 @@ fn implied_calls_come_for_the_observed_architectures_only() {
     let policy = merged(&["read"]);
     assert_eq!(policy.arches(), BTreeSet::from([Arch::X86_64]));
     assert!(policy.calls[&sysno("rt_sigreturn")].origins.implied.is_some());
-    assert!(merge([]).calls.is_empty());
+    assert!(merge([], DEFAULT).calls.is_empty());
 }
 
 #[test]
-fn fork_brings_clone3_though_it_is_wider() {
+fn fork_brings_clone_without_namespaces() {
     let policy = merged(&["fork"]);
+    let clone = variant(&policy, "clone").unwrap();
+    assert!(clone.rules.iter().all(|rule| rule.matches(&[0x11, 0, 0, 0, 0, 0])));
+    assert!(!clone.rules.iter().any(|rule| rule.matches(&[0x1000_0011, 0, 0, 0, 0, 0])));
+    // No filter sees its flags; libc takes clone when it is missing.
+    assert!(variant(&policy, "clone3").is_none());
+    let free = Settings { arguments: ArgumentRules::None, ..DEFAULT };
+    let policy = merge([Input::Policy(observed(&["fork"]))], free);
     assert!(variant(&policy, "clone3").unwrap().rules.is_empty());
     assert!(variant(&policy, "clone").unwrap().rules.is_empty());
 }
 
 #[test]
 fn a_wider_variant_does_not_lift_the_rules_of_an_observed_call() {
-    let policy = merged(&["fork", "clone 0=17"]);
+    let policy = merged(&["fork", "clone flags=17"]);
     let clone = variant(&policy, "clone").unwrap();
     assert_eq!(clone.rules.len(), 1);
     assert_eq!(clone.origins.variant, BTreeSet::from(["fork".to_owned()]));
 }
 
 #[test]
-fn a_variant_of_the_same_power_lifts_them() {
-    let policy = merged(&["openat", "open 1=0"]);
-    assert!(variant(&policy, "open").unwrap().rules.is_empty());
+fn clone_that_makes_processes_brings_fork() {
+    let policy = merged(&["clone flags=17"]);
+    assert!(variant(&policy, "fork").unwrap().rules.is_empty());
+    assert!(variant(&policy, "vfork").is_some() && variant(&policy, "clone3").is_none());
+    assert!(merged(&["clone3"]).calls.contains_key(&sysno("clone3")));
 }
 
 #[test]
 fn rules_go_over_to_a_variant_with_the_same_parameters() {
-    let policy = merged(&["dup2 1=5"]);
-    assert_eq!(variant(&policy, "dup3").unwrap().rules, policy.calls[&sysno("dup2")].rules);
+    let policy = merged(&["mprotect prot=1"]);
+    assert_eq!(policy.calls[&sysno("mprotect")].rules.len(), 1);
     // open's flags are its second argument, openat's the third; openat2's lie in memory.
-    let policy = merged(&["openat 2=0"]);
+    let all = Settings { arguments: ArgumentRules::All, ..DEFAULT };
+    let policy = merge([Input::Policy(observed(&["openat flags=0"]))], all);
     assert!(variant(&policy, "open").is_none() && variant(&policy, "openat2").is_none());
-    // clone3's flags lie in memory; fork makes processes, which the rule may forbid.
-    let policy = merged(&["clone 0=17"]);
-    assert!(variant(&policy, "clone3").is_none() && variant(&policy, "fork").is_none());
 }
 
 #[test]
 fn an_implied_call_takes_any_arguments_and_so_do_its_variants() {
-    let policy = merged(&["clock_gettime 0=1"]);
+    let policy = merged(&["clock_gettime"]);
     assert!(policy.calls[&sysno("clock_gettime")].rules.is_empty());
     assert!(variant(&policy, "gettimeofday").is_some());
-    assert_eq!(merge([Input::Policy(policy.clone())]), policy);
+    assert_eq!(merge([Input::Policy(policy.clone())], DEFAULT), policy);
+}
+
+#[test]
+fn ordinary_predictions_are_allowed_and_sensitive_ones_wait_for_a_person() {
+    let evidence = || {
+        let runs = Input::Policy(observed(&["read", "ptrace"]));
+        [runs, Input::Analysis(predicted(&["unlink", "mount", "ptrace", "clone3"]))]
+    };
+    let policy = merge(evidence(), DEFAULT);
+    let unlink = &policy.calls[&sysno("unlink")];
+    let chain = &unlink.origins.predicted.as_ref().unwrap().chain;
+    assert_eq!(chain, &["a:main+0x4", "libc.so.6:syscall+0x19"]);
+    assert!(policy.calls.contains_key(&sysno("ptrace")), "observed, so it is needed");
+    assert!(reason(&policy, "mount").contains("its group is sensitive: mount: "));
+    assert!(reason(&policy, "clone3").contains("no filter sees"));
+
+    let tight = Settings { strategy: Strategy::Observed, ..DEFAULT };
+    let policy = merge(evidence(), tight);
+    assert_eq!(reason(&policy, "unlink"), "predicted, and no run made it");
+    // Nothing is lost by it.
+    assert_eq!(merge([Input::Policy(policy)], DEFAULT), merge(evidence(), DEFAULT));
+    let wide = Settings { strategy: Strategy::Predicted, ..DEFAULT };
+    assert!(merge(evidence(), wide).withheld.is_empty());
+}
+
+#[test]
+fn decisions_survive_later_merges() {
+    let evidence = [
+        Input::Policy(observed(&["read", "openat", "socket domain=2"])),
+        Input::Analysis(predicted(&["mount"])),
+        Input::Policy(decided(&[
+            ("mount", Verdict::Allow),
+            ("openat", Verdict::Deny),
+            ("socket", Verdict::Allow),
+            ("kexec_load", Verdict::Allow),
+        ])),
+    ];
+    let policy = merge(evidence, DEFAULT);
+    assert_eq!(policy.calls[&sysno("mount")].origins.decided.as_deref(), Some("because"));
+    assert!(policy.calls[&sysno("socket")].rules.is_empty(), "a person allowed any socket");
+    assert!(policy.calls.contains_key(&sysno("kexec_load")));
+    assert_eq!(reason(&policy, "openat"), "denied by decision: because");
+    assert!(!policy.calls.contains_key(&sysno("open")), "what stood in for it is gone too");
+    let more = merge([Input::Policy(policy.clone()), Input::Policy(observed(&["write"]))], DEFAULT);
+    assert_eq!(more.decisions, policy.decisions);
+    assert_eq!(idle_decisions(&more), []);
+}
+
+#[test]
+fn what_would_follow_from_an_allowed_call_can_be_denied() {
+    let policy = merge(
+        [
+            Input::Policy(observed(&["openat"])),
+            Input::Policy(decided(&[("open", Verdict::Deny), ("rt_sigreturn", Verdict::Deny)])),
+        ],
+        DEFAULT,
+    );
+    assert!(reason(&policy, "open").contains("because"));
+    assert!(!policy.calls.contains_key(&sysno("rt_sigreturn")));
+    assert_eq!(merge([Input::Policy(policy.clone())], DEFAULT), policy);
+}
+
+#[test]
+fn of_two_decisions_the_denial_counts() {
+    let (allow, deny) = (&[("mount", Verdict::Allow)], &[("mount", Verdict::Deny)]);
+    for order in [[&allow[..], &deny[..]], [&deny[..], &allow[..]]] {
+        let policy = merge(order.map(|given| Input::Policy(decided(given))), DEFAULT);
+        assert!(policy.calls.is_empty());
+    }
+}
+
+#[test]
+fn a_decision_that_changes_nothing_is_named() {
+    let policy = merge(
+        [
+            Input::Policy(observed(&["read", "socket domain=2"])),
+            Input::Policy(decided(&[
+                ("read", Verdict::Allow),
+                ("socket", Verdict::Allow),
+                ("mount", Verdict::Deny),
+                ("bpf", Verdict::Allow),
+            ])),
+        ],
+        DEFAULT,
+    );
+    let idle: Vec<(String, String)> = idle_decisions(&policy)
+        .into_iter()
+        .map(|(subject, why)| (subject.to_string(), why))
+        .collect();
+    let said = |subject: &str, why: &str| (subject.to_owned(), why.to_owned());
+    assert_eq!(
+        idle,
+        [said("mount", "nothing would allow it"), said("read", "it is allowed without it")]
+    );
+}
+
+#[test]
+fn one_program_with_writable_code_frees_the_protection_of_all() {
+    let mut both = observed(&["mmap prot=7"]);
+    assert!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len() == 1);
+    both.calls.get_mut(&sysno("mmap")).unwrap().origins.observed.as_mut().unwrap().arguments =
+        Some(Arguments { many: true, ..Arguments::new(vec!["prot".to_owned()]) });
+    assert_eq!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len(), 3);
+    let jit = ProgramIdentity { write_and_execute: true, ..ProgramIdentity::default() };
+    both.programs.insert(Text::from("/bin/jit"), jit);
+    assert!(merge([Input::Policy(both)], DEFAULT).calls[&sysno("mmap")].rules.is_empty());
 }
 
 #[test]
 fn what_lost_its_reason_is_gone() {
     let mut policy = merged(&["open", "read"]);
     policy.calls.remove(&sysno("open"));
-    let policy = merge([Input::Policy(policy)]);
+    let policy = merge([Input::Policy(policy)], DEFAULT);
     assert!(!policy.calls.contains_key(&sysno("openat")));
     assert!(policy.calls.contains_key(&sysno("read")));
 }
@@ -121,8 +217,8 @@ fn what_lost_its_reason_is_gone() {
 fn what_a_runtime_needs_stays_and_brings_nothing() {
     let mut policy = observed(&["read"]);
     let origins = Origins { runtime: BTreeSet::from(["runc".to_owned()]), ..Origins::default() };
-    policy.calls.insert(sysno("open"), Entry { origins, rules: BTreeSet::new() });
-    let policy = merge([Input::Policy(policy)]);
+    policy.calls.insert(sysno("open"), Entry { origins, ..Entry::default() });
+    let policy = merge([Input::Policy(policy)], DEFAULT);
     assert!(policy.calls.contains_key(&sysno("open")));
     assert!(!policy.calls.contains_key(&sysno("openat")));
 }

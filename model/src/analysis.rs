@@ -210,6 +210,25 @@ pub enum GapKind {
     Bound,
 }
 
+impl GapKind {
+    /// What there are several of.
+    pub fn plural(self) -> &'static str {
+        match self {
+            GapKind::Number => "system-call instructions whose number is not known",
+            GapKind::AnyTarget => {
+                "indirect calls that may reach any function whose address is taken"
+            }
+            GapKind::NoTarget => "indirect calls of which no target is known",
+            GapKind::DynamicName => "libraries or symbols looked up under computed names",
+            GapKind::ExecName => "programs executed under computed names",
+            GapKind::Module => "libraries that could not be read",
+            GapKind::GeneratedCode => "places that make code at run time",
+            GapKind::Code => "places where bytes are no instruction",
+            GapKind::Bound => "bounds of the analyzer that were reached",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

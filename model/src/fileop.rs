@@ -89,6 +89,23 @@ impl Access {
     pub fn from_slug(slug: &str) -> Option<Access> {
         Access::ALL.iter().copied().find(|access| access.slug() == slug)
     }
+
+    /// Whether there need not be anything of that name before.
+    pub fn makes_the_name(self) -> bool {
+        matches!(
+            self,
+            Access::Create
+                | Access::RenameTo
+                | Access::LinkTo
+                | Access::MakeDirectory
+                | Access::MakeFile
+                | Access::MakeFifo
+                | Access::MakeSocket
+                | Access::MakeCharDevice
+                | Access::MakeBlockDevice
+                | Access::MakeSymlink
+        )
+    }
 }
 
 impl std::fmt::Display for Access {

@@ -37,6 +37,46 @@ pub mod by_sysno {
     }
 }
 
+/// A map keyed by path, written as `{"/etc/": {"passwd": ..}}`: the directory once, and a line for
+/// each file.
+pub mod by_directory {
+    use crate::Text;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<V: Serialize, S: Serializer>(
+        map: &BTreeMap<Text, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut nested: BTreeMap<Text, BTreeMap<Text, &V>> = BTreeMap::new();
+        for (path, value) in map {
+            let bytes = path.as_bytes();
+            let end = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+            let (directory, name) = bytes.split_at(end);
+            nested.entry(Text::from(directory)).or_default().insert(Text::from(name), value);
+        }
+        nested.serialize(serializer)
+    }
+
+    /// For `#[serde(with)]`: directory and name joined are the path.
+    pub fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Text, V>, D::Error> {
+        let nested = BTreeMap::<Text, BTreeMap<Text, V>>::deserialize(deserializer)?;
+        let join = |directory: &Text, name: &Text| {
+            Text::from([directory.as_bytes(), name.as_bytes()].concat())
+        };
+        let mut map = BTreeMap::new();
+        for (directory, names) in nested {
+            for (name, value) in names {
+                map.insert(join(&directory, &name), value);
+            }
+        }
+        Ok(map)
+    }
+}
+
 /// An unsigned number written as `"0x1f"`: offsets and masks, exact in every JSON reader.
 pub mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};

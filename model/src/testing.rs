@@ -4,8 +4,13 @@
 #![allow(clippy::expect_used, reason = "a generator that fails is a failed test")]
 
 use crate::{
-    Access, Arch, ArgCmp, Arguments, Call, CmpOp, Policy, Rule, Sysno, Text, Trace,
-    policy::{Entry, Evidence, Observed, Origins, ProgramIdentity},
+    Access, Analysis, Arch, ArgCmp, Arguments, Call, CmpOp, Decision, Policy, Rule, Subject, Sysno,
+    Text, Trace, Verdict,
+    analysis::{self, AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Phase, PredictedCall},
+    policy::{
+        ArgumentRules, EndpointEntry, Entry, Evidence, EvidenceKind, FileEntry, Observed, Origins,
+        Predicted, ProgramIdentity, Settings, Strategy as PolicyStrategy, Withheld,
+    },
     trace::{
         Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
         Engine, EngineName, FileKind, FileRecord, Host, Module, Outcomes, Privileged, Process,
@@ -18,7 +23,7 @@ use proptest::{
     prelude::*,
     sample::{Index, select},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Any trace.
 pub fn trace() -> impl Strategy<Value = Trace> {
@@ -49,19 +54,44 @@ pub fn trace() -> impl Strategy<Value = Trace> {
     )
 }
 
+/// Any analysis.
+pub fn analysis() -> impl Strategy<Value = Analysis> {
+    (run_id(), "0\\.[0-9]\\.0", analysis_options(), vec(analysed_program(), 0..3)).prop_map(
+        |(id, analyzer, options, programs)| Analysis {
+            schema: Default::default(),
+            id,
+            analyzer,
+            options,
+            programs,
+        },
+    )
+}
+
 /// Any policy: also what no merge would give.
 pub fn policy() -> impl Strategy<Value = Policy> {
     (
+        settings(),
         btree_map(run_id(), evidence(), 0..3),
         btree_map(path(), identity(), 0..4),
+        btree_map(subject(), decision(), 0..3),
         btree_map(sysno(), entry(), 0..12),
+        btree_map(sysno(), withheld(), 0..4),
+        btree_map(text(), file_entry(), 0..4),
+        endpoint_entries(),
     )
-        .prop_map(|(evidence, programs, calls)| Policy {
-            schema: Default::default(),
-            evidence,
-            programs,
-            calls,
-        })
+        .prop_map(
+            |(settings, evidence, programs, decisions, calls, withheld, files, endpoints)| Policy {
+                schema: Default::default(),
+                settings,
+                evidence,
+                programs,
+                decisions,
+                calls,
+                withheld,
+                files,
+                endpoints,
+            },
+        )
 }
 
 /// Any system call, now and then one without a name.
@@ -71,6 +101,12 @@ pub fn sysno() -> impl Strategy<Value = Sysno> {
         let known: Vec<u32> = Call::all().iter().filter_map(|call| call.number(arch)).collect();
         match nameless {
             0 => Sysno::new(arch, 100_000 + index.index(7) as u32),
+            // Calls from whose arguments rules are inferred, and what stands in for them.
+            1..6 => {
+                let names = ["socket", "mmap", "mprotect", "clone", "clone3", "setns"];
+                Sysno::from_name(arch, names[index.index(names.len())])
+                    .unwrap_or(Sysno::new(arch, known[0]))
+            }
             _ => Sysno::new(arch, known[index.index(known.len())]),
         }
     })
@@ -206,10 +242,9 @@ fn site() -> impl Strategy<Value = Site> {
 }
 
 fn arguments() -> impl Strategy<Value = Arguments> {
-    (btree_set(vec(small(), 2), 0..4), any::<bool>()).prop_map(|(values, many)| Arguments {
-        names: vec!["family".to_owned(), "type".to_owned()],
-        values,
-        many,
+    let names = select(vec!["domain type", "prot flags", "flags prot", "nstype domain"]);
+    (names, btree_set(vec(small(), 2), 1..4), any::<bool>()).prop_map(|(names, values, many)| {
+        Arguments { names: names.split(' ').map(str::to_owned).collect(), values, many }
     })
 }
 
@@ -288,17 +323,176 @@ fn process() -> impl Strategy<Value = Process> {
         })
 }
 
-fn evidence() -> impl Strategy<Value = Evidence> {
-    (vec(text(), 0..3), btree_set(sentence(), 0..2)).prop_map(|(command, gaps)| Evidence {
-        kind: "trace".to_owned(),
-        command,
-        gaps,
+fn layer() -> impl Strategy<Value = Layer> {
+    select(Layer::ALL.to_vec())
+}
+
+fn phase() -> impl Strategy<Value = Phase> {
+    select(vec![Phase::BeforeMain, Phase::AfterMain, Phase::Both])
+}
+
+fn analysis_options() -> impl Strategy<Value = analysis::Options> {
+    (option::of(path()), vec(path(), 0..2), vec(path(), 0..2), btree_set(layer(), 0..4)).prop_map(
+        |(root, library_path, preload, layers)| analysis::Options {
+            root,
+            library_path,
+            preload,
+            layers,
+        },
+    )
+}
+
+fn analysed_program() -> impl Strategy<Value = AnalysedProgram> {
+    (
+        (path(), option::of(path())),
+        vec(analysed_module(), 0..3),
+        btree_map(sysno(), predicted_call(), 0..8),
+        (btree_set(path(), 0..2), btree_set(path(), 0..2)),
+        vec(gap(), 0..3),
+        btree_set(sentence(), 0..2),
+    )
+        .prop_map(|((path, script), modules, calls, (executes, opens), gaps, assumptions)| {
+            AnalysedProgram { path, script, modules, calls, executes, opens, gaps, assumptions }
+        })
+}
+
+fn analysed_module() -> impl Strategy<Value = AnalysedModule> {
+    (module(), layer(), sentence()).prop_map(|(module, layer, reason)| AnalysedModule {
+        path: module.path,
+        build_id: module.build_id,
+        sha256: module.sha256,
+        layer,
+        reason,
     })
+}
+
+fn predicted_call() -> impl Strategy<Value = PredictedCall> {
+    (layer(), phase(), vec(site(), 0..3), any::<u32>(), known_arguments()).prop_map(
+        |(layer, phase, chain, sites, arguments)| PredictedCall {
+            layer,
+            phase,
+            chain,
+            sites,
+            arguments,
+        },
+    )
+}
+
+/// Among them parameters from which rules are inferred.
+fn known_arguments() -> impl Strategy<Value = BTreeMap<String, BTreeSet<u64>>> {
+    let names = select(vec!["domain", "prot", "flags", "request"]).prop_map(str::to_owned);
+    btree_map(names, btree_set(small(), 0..4), 0..2)
+}
+
+fn gap() -> impl Strategy<Value = Gap> {
+    let kinds = vec![
+        GapKind::Number,
+        GapKind::AnyTarget,
+        GapKind::NoTarget,
+        GapKind::DynamicName,
+        GapKind::ExecName,
+        GapKind::Module,
+        GapKind::GeneratedCode,
+        GapKind::Code,
+        GapKind::Bound,
+    ];
+    let arch = option::of(select(Arch::ALL.to_vec()));
+    (select(kinds), option::of(site()), sentence(), vec(site(), 0..2), arch)
+        .prop_map(|(kind, site, what, chain, arch)| Gap { kind, site, what, chain, arch })
+}
+
+/// Any settings of a merge.
+pub fn settings() -> impl Strategy<Value = Settings> {
+    let strategies =
+        vec![PolicyStrategy::Observed, PolicyStrategy::Balanced, PolicyStrategy::Predicted];
+    let rules = vec![ArgumentRules::None, ArgumentRules::Risky, ArgumentRules::All];
+    (select(strategies), select(rules))
+        .prop_map(|(strategy, arguments)| Settings { strategy, arguments })
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    let words = vec!["ptrace", "socket", "openat", "/etc/foo", "tcp:443", "udp:53", "CAP_NET_RAW"];
+    prop_oneof![
+        1 => select(words).prop_map(|word| Subject::parse(word).expect("a subject")),
+        2 => sysno().prop_map(|sysno| Subject::Call {
+            arch: Some(sysno.arch()),
+            name: sysno.label().into_owned(),
+        }),
+    ]
+}
+
+fn decision() -> impl Strategy<Value = Decision> {
+    (select(vec![Verdict::Allow, Verdict::Deny]), sentence())
+        .prop_map(|(verdict, reason)| Decision { verdict, reason })
+}
+
+fn withheld() -> impl Strategy<Value = Withheld> {
+    (origins(), sentence()).prop_map(|(origins, reason)| Withheld { origins, reason })
+}
+
+fn file_entry() -> impl Strategy<Value = FileEntry> {
+    let accesses = || btree_set(select(Access::ALL.to_vec()), 0..3);
+    let found = vec![FileKind::File, FileKind::Directory, FileKind::Absent];
+    (
+        (accesses(), accesses()),
+        btree_set(text(), 0..2),
+        btree_set(select(found), 0..3),
+        btree_set(path(), 0..3),
+        btree_set(run_id(), 0..3),
+    )
+        .prop_map(|((done, tried), resolved, found, programs, runs)| FileEntry {
+            done,
+            tried,
+            resolved,
+            found,
+            programs,
+            runs,
+        })
+}
+
+fn endpoint_entries() -> impl Strategy<Value = BTreeMap<EndpointOperation, BTreeSet<EndpointEntry>>>
+{
+    let entry = (endpoint(), btree_set(path(), 0..2), btree_set(run_id(), 0..2)).prop_map(
+        |(Endpoint { operation, address, socket, .. }, programs, runs)| {
+            (operation, EndpointEntry { address, socket, programs, runs })
+        },
+    );
+    vec(entry, 0..3).prop_map(|entries| {
+        let mut by_operation = BTreeMap::<_, BTreeSet<_>>::new();
+        for (operation, entry) in entries {
+            by_operation.entry(operation).or_default().insert(entry);
+        }
+        by_operation
+    })
+}
+
+fn predicted() -> impl Strategy<Value = Predicted> {
+    let chain = vec(select(vec!["a:main+0x1", "c.so.6:read+0x4"]).prop_map(str::to_owned), 0..3);
+    (btree_set(run_id(), 1..3), btree_map(path(), layer(), 1..3), phase(), chain, known_arguments())
+        .prop_map(|(analyses, programs, phase, chain, arguments)| Predicted {
+            analyses,
+            programs,
+            phase,
+            chain,
+            arguments,
+        })
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    let kind = select(vec![EvidenceKind::Trace, EvidenceKind::Analysis]);
+    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2))
+        .prop_map(|(kind, command, gaps)| Evidence { kind, command, gaps })
 }
 
 fn identity() -> impl Strategy<Value = ProgramIdentity> {
     let version = prop_oneof!["[0-9a-f]{8}", "sha256:[0-9a-f]{64}"];
-    btree_set(version, 0..3).prop_map(|versions| ProgramIdentity { versions })
+    (btree_set(version, 0..3), any::<bool>(), any::<bool>()).prop_map(
+        |(versions, executed, write_and_execute)| ProgramIdentity {
+            versions,
+            executed,
+            write_and_execute,
+        },
+    )
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
@@ -307,16 +501,29 @@ fn entry() -> impl Strategy<Value = Entry> {
 }
 
 fn origins() -> impl Strategy<Value = Origins> {
-    let observed = (btree_set(run_id(), 1..3), btree_map(path(), option::of(site()), 1..3))
-        .prop_map(|(runs, programs)| Observed { runs, programs });
+    let observed = (
+        btree_set(run_id(), 1..3),
+        btree_map(path(), option::of(site()), 1..3),
+        option::of(arguments()),
+    )
+        .prop_map(|(runs, programs, arguments)| Observed { runs, programs, arguments });
     let variant = btree_set(sysno().prop_map(|sysno| sysno.label().into_owned()), 0..3);
     let runtime = btree_set(select(vec!["runc", "crun 1.8+"]).prop_map(str::to_owned), 0..2);
-    (option::weighted(0.7, observed), variant, option::weighted(0.2, sentence()), runtime)
-        .prop_map(|(observed, variant, implied, runtime)| Origins {
+    (
+        option::weighted(0.6, observed),
+        option::weighted(0.4, predicted()),
+        variant,
+        option::weighted(0.2, sentence()),
+        runtime,
+        option::weighted(0.1, sentence()),
+    )
+        .prop_map(|(observed, predicted, variant, implied, runtime, decided)| Origins {
             observed,
+            predicted,
             variant,
             implied,
             runtime,
+            decided,
         })
         .prop_map(|origins| {
             // At least one reason.

@@ -168,7 +168,7 @@ fn a_file_that_is_not_a_trace_is_told_why() {
 
 #[test]
 fn a_file_that_is_not_a_policy_is_told_why() {
-    let policy = |calls: Value| json!({"schema": "profgen/policy/v1", "evidence": {}, "programs": {}, "calls": calls});
+    let policy = |calls: Value| json!({"schema": "profgen/policy/v1", "settings": {"strategy": "balanced", "arguments": "risky"}, "evidence": {}, "programs": {}, "decisions": {}, "calls": calls, "withheld": {}, "files": {}, "endpoints": {}});
     let entry = json!({"origins": {"implied": "because"}});
     let read = policy(json!({"x86_64": {"read": entry.clone()}}));
     from_json::<Policy>(read.to_string().as_bytes()).unwrap();

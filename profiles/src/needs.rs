@@ -10,6 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Need {
     /// Runs of the program made it.
     Observed,
+    /// Code of the program can reach it.
+    Predicted,
+    /// A person decided it.
+    Decided,
     /// The next libc may make it instead of an observed one.
     Variant,
     /// The kernel or the vDSO makes it.
@@ -118,6 +122,10 @@ fn need(entry: &Entry) -> Need {
     let origins = &entry.origins;
     if origins.observed.is_some() {
         Need::Observed
+    } else if origins.predicted.is_some() {
+        Need::Predicted
+    } else if origins.decided.is_some() {
+        Need::Decided
     } else if !origins.variant.is_empty() {
         Need::Variant
     } else if origins.implied.is_some() {

@@ -4,7 +4,9 @@
 
 mod frames;
 mod functions;
+mod lines;
 mod sites;
 
 pub use functions::Functions;
+pub use lines::SourceLines;
 pub use sites::name_sites;
