@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Comparison {
     /// How much is allowed: whether the second ruleset lets more calls be made.
     pub relation: Relation,
-    /// The calls with a number of their own in one of the rulesets or in the call table.
+    /// The calls that one of the rulesets has a rule for.
     pub calls: BTreeMap<Sysno, CallChange>,
     /// What all other numbers of an architecture got and get.
     pub others: BTreeMap<Arch, (Action, Action)>,
@@ -48,14 +48,18 @@ pub fn compare(old: &Ruleset, new: &Ruleset) -> Comparison {
     let listed: BTreeSet<Arch> = old.arches.keys().chain(new.arches.keys()).copied().collect();
     let with_x32 = listed.contains(&Arch::X86_64).then_some(Arch::X32);
     for arch in listed.iter().copied().chain(with_x32).collect::<BTreeSet<Arch>>() {
-        for sysno in named(old, arch).into_iter().chain(named(new, arch)).collect::<BTreeSet<_>>() {
-            let change = compare_calls(arch, &rule(old, sysno), &rule(new, sysno));
-            if let Some(change) = change {
+        let (from, to) = (other(old, arch), other(new, arch));
+        for sysno in named(old, arch).chain(named(new, arch)).collect::<BTreeSet<Sysno>>() {
+            let (before, now) = (rule(old, sysno), rule(new, sysno));
+            // What all other numbers get, this one need not be named for.
+            if (&before, &now) == (&CallRule::Always(from), &CallRule::Always(to)) {
+                continue;
+            }
+            if let Some(change) = compare_calls(arch, &before, &now) {
                 relation = relation.and(change.allowed);
                 calls.insert(sysno, change);
             }
         }
-        let (from, to) = (other(old, arch), other(new, arch));
         if from != to {
             relation = relation.and(of_actions(from, to));
             others.insert(arch, (from, to));
@@ -136,11 +140,10 @@ fn by_action(
     Ok(regions)
 }
 
-/// The calls of an architecture that have a number of their own.
-fn named(ruleset: &Ruleset, arch: Arch) -> BTreeSet<Sysno> {
+/// The calls of an architecture that have a rule. Negative numbers are no calls.
+fn named(ruleset: &Ruleset, arch: Arch) -> impl Iterator<Item = Sysno> {
     let own = ruleset.arches.get(&arch).into_iter().flat_map(|rules| rules.calls.keys().copied());
-    let table = model::Call::all().iter().filter_map(|call| call.number(arch));
-    own.chain(table).map(|number| Sysno::new(arch, number)).collect()
+    own.filter(|number| *number < 1 << 31).map(move |number| Sysno::new(arch, number))
 }
 
 fn rule(ruleset: &Ruleset, sysno: Sysno) -> CallRule {

@@ -11,6 +11,9 @@ use model::{ArgCmp, CmpOp, Rule};
 #[derive(Debug)]
 pub(crate) struct Work(u32);
 
+/// What a new box costs, in intersections.
+const BOX: usize = 4;
+
 /// The work was too much: the answer is not known.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMuch;
@@ -23,8 +26,9 @@ impl Work {
         Work(amount)
     }
 
-    fn spend(&mut self) -> Result<(), TooMuch> {
-        self.0 = self.0.checked_sub(1).ok_or(TooMuch)?;
+    fn spend(&mut self, amount: usize) -> Result<(), TooMuch> {
+        let left = u32::try_from(amount).ok().and_then(|amount| self.0.checked_sub(amount));
+        self.0 = left.ok_or(TooMuch)?;
         Ok(())
     }
 }
@@ -181,7 +185,7 @@ impl Region {
         let mut both = Vec::new();
         for cell in &self.0 {
             for other in &other.0 {
-                work.spend()?;
+                work.spend(1)?;
                 both.extend(cell.and(other));
             }
         }
@@ -223,7 +227,7 @@ impl Region {
         while let Some((cell, from)) = open.pop() {
             let mut cut = None;
             for (at, other) in other.0.iter().enumerate().skip(from) {
-                work.spend()?;
+                work.spend(1)?;
                 if cell.and(other).is_some() {
                     cut = Some((at, other));
                     break;
@@ -231,7 +235,10 @@ impl Region {
             }
             match cut {
                 Some((at, other)) => {
-                    open.extend(cell.without(other).into_iter().map(|cell| (cell, at + 1)));
+                    let left = cell.without(other);
+                    // They take memory besides.
+                    work.spend(BOX * left.len())?;
+                    open.extend(left.into_iter().map(|cell| (cell, at + 1)));
                 }
                 None if more(cell) => {}
                 None => break,
@@ -312,5 +319,18 @@ mod tests {
         let all = Region::all(u64::MAX);
         assert_eq!(all.one_without(&all, &mut Work::new(0)), Err(TooMuch));
         assert_eq!(all.one_without(&all, &mut Work::new(1)), Ok(None));
+    }
+
+    #[test]
+    fn rules_that_cut_each_other_to_pieces_end_within_the_bound() {
+        // Each takes every box apart anew: there would be more boxes than memory.
+        let rule = |bit: u32| {
+            let masked = |index| ArgCmp::masked(index, 3 << bit, 1 << bit).unwrap();
+            Rule::new((0..6).map(masked).collect()).unwrap()
+        };
+        let mut region = Region::default();
+        (0..60).for_each(|bit| region.add(Region::of(&rule(bit), u64::MAX)));
+        let all = Region::all(u64::MAX);
+        assert_eq!(all.without(&region, &mut Work::new(Work::USUAL)), Err(TooMuch));
     }
 }

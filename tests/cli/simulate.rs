@@ -27,7 +27,7 @@ fn the_rule_that_decides_is_named() {
         ),
         (
             &["docker-default", "clone3", "0", "88"],
-            "x86_64 clone3(0, 0x58): errno ENOSYS\nby syscalls[40] (clone3)\n",
+            "x86_64 clone3(0, 0x58): errno ENOSYS\nby syscalls[39] (clone3)\n",
         ),
         (
             &["docker-default", "9999"],
@@ -41,7 +41,7 @@ fn the_rule_that_decides_is_named() {
         (
             &["docker-default", "openat", "-100", "0x0", "O_RDWR|O_CREAT", "0644"],
             "x86_64 openat(0xffffffffffffff9c, 0, O_RDWR|O_CREAT, 0x1a4): allow\n\
-             by syscalls[226] (openat)\n",
+             by syscalls[231] (openat)\n",
         ),
     ] {
         assert_eq!(said(&[words, &arch].concat()), expected, "{words:?}");

@@ -16,7 +16,7 @@ pub use sarif::sarif;
 pub use table::{Check, Severity, checks};
 
 use crate::{
-    lower::{Lowered, Machine},
+    lower::{LowerError, Lowered, Machine, lower},
     read::{Entry, Profile},
 };
 use model::{Arch, Sysno};
@@ -50,7 +50,14 @@ struct Subject<'a> {
 pub fn lint(profile: &Profile) -> Vec<Finding> {
     let arch = native(profile);
     let machine = Machine::for_arch(arch);
-    let lowered = crate::lower::lower(profile, &machine).ok();
+    let lowered = match lower(profile, &machine) {
+        Err(error @ LowerError::TooMany { .. }) => {
+            return finding("too-many-rules", None, Vec::new(), error.to_string())
+                .into_iter()
+                .collect();
+        }
+        other => other.ok(),
+    };
     let subject = Subject {
         profile,
         entries: profile.entries.iter().filter(|entry| machine.applies(entry)).collect(),

@@ -2,7 +2,7 @@
 
 use super::{Finding, Subject, finding};
 use crate::{lower::conditions, read::Entry};
-use filter::{Action, Contained, contains, disjoint};
+use filter::{Action, Contained, contains_within, disjoint};
 use model::{CmpOp, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,9 @@ struct Made<'a> {
 }
 
 /// Beyond so many rules of a call they are no longer compared with each other.
-const MANY: usize = 256;
+const MANY: usize = 64;
+/// How much work it may be to say that a rule is covered by others.
+const WORK: u32 = 1 << 14;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Finding>) {
     let default = subject.profile.default.action();
@@ -106,8 +108,8 @@ fn overlaps(name: &str, rules: &[Made<'_>], found: &mut Vec<Finding>) {
             .filter(|(other, _)| other.action == rule.action)
             .map(|(_, condition)| condition.clone())
             .collect();
-        let covered =
-            !same.is_empty() && contains(&same, &BTreeSet::from([own.clone()])) == Contained::Yes;
+        let covered = !same.is_empty()
+            && contains_within(&same, &BTreeSet::from([own.clone()]), WORK) == Contained::Yes;
         if covered && reported.insert(rule.entry.position) {
             let message = format!("earlier rules of {name} match all that {own} does");
             found.extend(about("unreachable-rule", rule.entry, name, message));

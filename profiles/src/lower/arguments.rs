@@ -8,8 +8,8 @@ use super::LowerError;
 use crate::read::{Argument, Entry};
 use model::{Arch, ArgCmp, CmpOp, Rule};
 
-/// How many rules one entry may become.
-const RULES: usize = 4096;
+/// How many rules a call may have.
+pub(super) const RULES: usize = 4096;
 const LOW: u64 = 0xffff_ffff;
 
 /// The rules of an entry, as alternatives; `None` for any arguments.
@@ -38,7 +38,7 @@ pub(crate) fn conditions(entry: &Entry, arch: Arch) -> Result<Vec<Option<Rule>>,
     let mut rules: Vec<Vec<ArgCmp>> = vec![Vec::new()];
     for choices in comparisons {
         if rules.len() * choices.len() > RULES {
-            return Err(LowerError::TooMany { position });
+            return Err(LowerError::X32 { position });
         }
         let with = |rule: &Vec<ArgCmp>| {
             let rule = rule.clone();

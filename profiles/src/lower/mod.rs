@@ -16,7 +16,7 @@ pub(crate) use arguments::{conditions, twice};
 pub use machine::{DOCKER_CAPABILITIES, Machine};
 
 use crate::read::{Input, Profile};
-use filter::{Action, ArchRules, CallRule, Denied, Ruleset};
+use filter::{Action, ArchRules, CallRule, Comparison, Denied, Ruleset};
 use model::{Arch, Call, Rule, Sysno, X32_BIT, errno::ENOSYS};
 use std::collections::BTreeMap;
 
@@ -91,9 +91,15 @@ pub enum LowerError {
     /// Docker takes one or the other.
     #[error("it has both archMap and architectures, and Docker takes only one of them")]
     Architectures,
-    /// What only x32 needs.
-    #[error("entry {position}: its comparisons are too many for x32")]
+    /// More than any filter can hold.
+    #[error("up to entry {position} it has more rules than a filter can hold")]
     TooMany {
+        /// The entry's place.
+        position: usize,
+    },
+    /// Comparisons by order of lower halves only take many rules.
+    #[error("entry {position}: its comparisons are too many for x32")]
+    X32 {
         /// The entry's place.
         position: usize,
     },
@@ -122,6 +128,7 @@ pub fn lower(profile: &Profile, machine: &Machine) -> Result<Lowered, LowerError
     if !profile.arch_map.is_empty() && !profile.architectures.is_empty() {
         return Err(LowerError::Architectures);
     }
+    bounded(profile)?;
     let default = profile.default.action();
     let listed = machine.listed(profile);
     let mut arches = BTreeMap::new();
@@ -140,7 +147,10 @@ pub fn lower(profile: &Profile, machine: &Machine) -> Result<Lowered, LowerError
                 for name in &entry.names {
                     for (number, condition) in multiplexed::rules(arch, name, condition.as_ref()) {
                         let position = entry.position;
-                        calls.add(number, Alternative { condition, action, position });
+                        let new = Alternative { condition, action, position };
+                        if !calls.add(number, new) {
+                            return Err(LowerError::TooMany { position });
+                        }
                     }
                 }
             }
@@ -158,6 +168,19 @@ pub fn lower(profile: &Profile, machine: &Machine) -> Result<Lowered, LowerError
     Ok(Lowered { arches, foreign: Action::KillThread, of_policy: false })
 }
 
+/// Refuses what the kernel's 4096 instructions could not hold many times over, before it takes time.
+fn bounded(profile: &Profile) -> Result<(), LowerError> {
+    const RULES: usize = 1 << 18;
+    let mut rules = 0usize;
+    for entry in &profile.entries {
+        rules = rules.saturating_add(entry.names.len().saturating_mul(entry.args.len().max(1)));
+        if rules > RULES {
+            return Err(LowerError::TooMany { position: entry.position });
+        }
+    }
+    Ok(())
+}
+
 /// The highest number of a call that an entry names, whatever it gets. libseccomp resolves those that
 /// are also made through another to numbers of its own, which are none.
 fn last_named(profile: &Profile, machine: &Machine, arch: Arch) -> Option<u32> {
@@ -171,7 +194,8 @@ fn last_named(profile: &Profile, machine: &Machine, arch: Arch) -> Option<u32> {
 }
 
 impl Calls {
-    fn add(&mut self, number: u32, new: Alternative) {
+    /// Adds a rule; false when a call has too many.
+    fn add(&mut self, number: u32, new: Alternative) -> bool {
         let known = self.by_number.entry(number).or_default();
         if new.condition.is_none() && !known.iter().any(|old| old.condition.is_none()) {
             known.clear();
@@ -181,6 +205,7 @@ impl Calls {
         if !swallowed {
             known.push(new);
         }
+        known.len() <= arguments::RULES
     }
 
     /// What a number gets that no entry is for.
@@ -287,6 +312,11 @@ impl Lowered {
             }
             _ => (self.foreign, Source::Unlisted),
         }
+    }
+
+    /// What another one does differently, call by call.
+    pub fn compare(&self, new: &Lowered) -> Comparison {
+        filter::compare(&self.ruleset(), &new.ruleset())
     }
 
     /// The same as a ruleset, to be compiled and compared.
