@@ -124,7 +124,8 @@ fn survivors(
             continue;
         }
         let facts = &program.scan(module).functions[function].facts;
-        for &address in &facts.kept {
+        // Its own entry is no function, and never entered again.
+        for &address in facts.kept.iter().filter(|&&address| address != program.elf(module).entry) {
             after.root(Place { module, address });
         }
         if Some(node) == start {
@@ -151,9 +152,9 @@ fn find_main(program: &Program, reach: &Reach<'_>) -> Option<(Node, Place)> {
         for call in &program.scan(module).functions[function].facts.calls {
             let Some(state) = flow.at(code, call.at) else { continue };
             let value = state.reg(ARGUMENTS[0]);
-            let place = match flow.sets.atoms(&value) {
-                &[Atom::Address(address)] => Some(Place { module, address }),
-                &[Atom::Slot(slot)] => program.word(module, slot),
+            let place = match *flow.sets.atoms(&value) {
+                [Atom::Address(address)] => Some(Place { module, address }),
+                [Atom::Slot(slot)] => program.word(module, slot),
                 _ => None,
             };
             if let Some(place) = place.filter(|&place| program.is_code(place)) {

@@ -109,6 +109,7 @@ impl Scan {
     fn find_objects(&self, elf: &Elf) -> Vec<u64> {
         let mut starts: Vec<u64> = Vec::new();
         for function in &self.functions {
+            starts.extend(&function.facts.named);
             starts.extend(function.facts.accesses.iter().filter_map(|access| match access {
                 &Access::Take(address) if !elf.is_code(address) => Some(address),
                 _ => None,
@@ -141,6 +142,12 @@ impl Scan {
             }
         }
         kept.extend(symbols.iter().flat_map(|&(start, end)| [start, end]));
+        kept.extend(&elf.borders);
+        for relocation in &elf.relocations {
+            if let RelocationKind::Import(_) = relocation.kind {
+                kept.extend([relocation.at, relocation.at.saturating_add(8)]);
+            }
+        }
         for segment in &elf.segments {
             kept.extend([segment.address, segment.address.saturating_add(segment.size)]);
         }

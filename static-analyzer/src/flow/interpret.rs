@@ -536,7 +536,7 @@ fn load(
                 sets.atoms(&value).to_vec()
             }
             // A pointer that was loaded through a pointer: where it points to is all used.
-            Atom::Field(slot, at) if width == 8 => vec![Atom::Field(slot, at)],
+            Atom::Field(slot, at) if width >= 4 => vec![Atom::Field(slot, at)],
             Atom::Deref(reg, at) if width >= 4 => vec![Atom::Deref(reg, at)],
             _ => vec![Atom::Any],
         });
@@ -668,6 +668,12 @@ fn apply(
                 }
             }
             if let Some(facts) = facts.as_deref_mut() {
+                if mem.base.is_none() {
+                    facts.named.extend(atoms.iter().filter_map(|atom| match atom {
+                        &Atom::Address(address) if !place.elf.is_code(address) => Some(address),
+                        _ => None,
+                    }));
+                }
                 for atom in location.indexed.iter().copied() {
                     escape_atom(atom, facts);
                 }
@@ -779,11 +785,11 @@ fn compute(
     what: Arithmetic,
     from: Source,
     width: u8,
-    mut facts: Option<&mut Facts>,
+    facts: Option<&mut Facts>,
 ) -> Value {
     let (left, right) = (state.reg(to), source(place, state, from));
     // A pointer that moves walks through what is there.
-    if let Some(facts) = facts.as_deref_mut() {
+    if let Some(facts) = facts {
         for value in [left, right] {
             escape(sets, value, facts);
         }
