@@ -1,6 +1,7 @@
 //! The command line: one file per command. What was typed is in `arguments`, what becomes of it in
 //! the library crates; this is where words are printed and exit statuses chosen.
 
+mod analyze;
 mod arguments;
 mod bundle;
 mod decide;
@@ -28,6 +29,7 @@ fn main() -> ! {
     let name = arguments.command.name();
     let result = match arguments.command {
         Command::Trace(arguments) => trace::trace(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
