@@ -2,6 +2,7 @@
 //! with the calls of the container runtime, folded into one set of names.
 
 use crate::{Options, runtime};
+use filter::{Contained, contains};
 use model::{Arch, Policy, Rule, Sysno, policy::Entry};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,23 +49,31 @@ impl Allowed {
             (Allowed::If(_), any @ Allowed::Any(_)) => *self = any,
             (Allowed::If(known), Allowed::If(new)) => {
                 for (rule, need) in new {
-                    let kept = known.entry(rule).or_insert(need);
-                    *kept = need.min(*kept);
+                    // What others accept already needs no rule of its own.
+                    if known.contains_key(&rule) || !accepts(known, [&rule]) {
+                        let kept = known.entry(rule).or_insert(need);
+                        *kept = need.min(*kept);
+                    }
                 }
             }
         }
     }
 
-    /// Whether `self` allows all that `other` does, going by the text of the rules.
+    /// Whether `self` allows all that `other` does.
     fn covers(&self, other: &Allowed) -> bool {
         match (self, other) {
             (Allowed::Any(_), _) => true,
             (Allowed::If(_), Allowed::Any(_)) => false,
-            (Allowed::If(own), Allowed::If(other)) => {
-                other.keys().all(|rule| own.contains_key(rule))
-            }
+            (Allowed::If(own), Allowed::If(other)) => accepts(own, other.keys()),
         }
     }
+}
+
+/// Whether alternatives accept all that others do.
+fn accepts<'a>(own: &BTreeMap<Rule, Need>, other: impl IntoIterator<Item = &'a Rule>) -> bool {
+    let own: BTreeSet<Rule> = own.keys().cloned().collect();
+    let other: BTreeSet<Rule> = other.into_iter().cloned().collect();
+    !own.is_empty() && !other.is_empty() && contains(&own, &other) == Contained::Yes
 }
 
 /// The calls that a profile allows, by name.
