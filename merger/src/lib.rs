@@ -11,7 +11,7 @@
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * `derive`: what follows from the allowed calls: variants and implied calls
 //! * [`diff`]: what changed from one policy or profile to another
-//! * `explain`, `words`: what a policy says, for people
+//! * `report`, `explain`, `words`: what a policy says, for people
 
 mod argrule;
 mod derive;
@@ -19,10 +19,12 @@ pub mod diff;
 mod evidence;
 mod explain;
 mod join;
+mod report;
 mod strategy;
 mod words;
 
 pub use explain::{Explanation, SourceOf, explain};
+pub use report::{Context, report};
 pub use strategy::idle_decisions;
 
 use model::{Analysis, Policy, Trace, policy::Settings};

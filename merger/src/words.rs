@@ -113,3 +113,22 @@ pub(crate) fn rules_for(rules: ArgumentRules) -> &'static str {
         ArgumentRules::All => "argument rules for all calls",
     }
 }
+
+/// Names of files are not the tool's own: none may become markup.
+pub(crate) fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '@' => {
+                out.push('\\');
+                out.push(character);
+            }
+            _ if character.is_control() => out.push(' '),
+            _ => out.push(character),
+        }
+    }
+    out
+}

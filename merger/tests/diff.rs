@@ -116,7 +116,7 @@ fn of_run(programs: &[&str], files: &[(&str, Access)], ports: &[u16]) -> Policy 
         policy.programs.insert(Text::from(*program), identity);
     }
     for (path, access) in files {
-        let entry = policy.files.entry(Text::from(*path)).or_insert_with(FileEntry::default);
+        let entry = policy.files.entry(Text::from(*path)).or_default();
         entry.done.insert(*access);
         entry.programs.insert(Text::from("/bin/a"));
     }

@@ -198,7 +198,7 @@ fn one_program_with_writable_code_frees_the_protection_of_all() {
     assert!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len() == 1);
     both.calls.get_mut(&sysno("mmap")).unwrap().origins.observed.as_mut().unwrap().arguments =
         Some(Arguments { many: true, ..Arguments::new(vec!["prot".to_owned()]) });
-    assert_eq!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len(), 3);
+    assert_eq!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len(), 2);
     let jit = ProgramIdentity { write_and_execute: true, ..ProgramIdentity::default() };
     both.programs.insert(Text::from("/bin/jit"), jit);
     assert!(merge([Input::Policy(both)], DEFAULT).calls[&sysno("mmap")].rules.is_empty());

@@ -49,31 +49,39 @@ impl Allowed {
             (Allowed::If(_), any @ Allowed::Any(_)) => *self = any,
             (Allowed::If(known), Allowed::If(new)) => {
                 for (rule, need) in new {
-                    // What others accept already needs no rule of its own.
-                    if known.contains_key(&rule) || !accepts(known, [&rule]) {
-                        let kept = known.entry(rule).or_insert(need);
-                        *kept = need.min(*kept);
-                    }
+                    let kept = known.entry(rule).or_insert(need);
+                    *kept = need.min(*kept);
                 }
+                drop_covered(known);
             }
         }
     }
 
-    /// Whether `self` allows all that `other` does.
+    /// Whether `self` allows all that `other` does, rule by rule.
     fn covers(&self, other: &Allowed) -> bool {
         match (self, other) {
             (Allowed::Any(_), _) => true,
             (Allowed::If(_), Allowed::Any(_)) => false,
-            (Allowed::If(own), Allowed::If(other)) => accepts(own, other.keys()),
+            (Allowed::If(own), Allowed::If(other)) => {
+                other.keys().all(|rule| own.keys().any(|wide| covers(wide, rule)))
+            }
         }
     }
 }
 
-/// Whether alternatives accept all that others do.
-fn accepts<'a>(own: &BTreeMap<Rule, Need>, other: impl IntoIterator<Item = &'a Rule>) -> bool {
-    let own: BTreeSet<Rule> = own.keys().cloned().collect();
-    let other: BTreeSet<Rule> = other.into_iter().cloned().collect();
-    !own.is_empty() && !other.is_empty() && contains(&own, &other) == Contained::Yes
+/// Leaves out rules that another one makes needless: they would never decide.
+fn drop_covered(rules: &mut BTreeMap<Rule, Need>) {
+    let all: Vec<Rule> = rules.keys().cloned().collect();
+    // Of two that mean the same, the first stays.
+    let goes = |rule: &Rule, wide: &Rule| {
+        wide != rule && covers(wide, rule) && (wide < rule || !covers(rule, wide))
+    };
+    rules.retain(|rule, _| !all.iter().any(|wide| goes(rule, wide)));
+}
+
+fn covers(wide: &Rule, narrow: &Rule) -> bool {
+    let set = |rule: &Rule| BTreeSet::from([rule.clone()]);
+    wide == narrow || contains(&set(wide), &set(narrow)) == Contained::Yes
 }
 
 /// The calls that a profile allows, by name.

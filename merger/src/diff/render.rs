@@ -1,6 +1,7 @@
 //! A diff as text for a terminal, markdown for a pull request, JSON, and SARIF for code scanning.
 
 use super::{Area, Change, Diff, Label};
+use crate::words::markdown;
 use filter::Relation;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -34,7 +35,7 @@ impl Diff {
 
     /// For a comment on a pull request.
     pub fn markdown(&self) -> String {
-        let mut out = format!("### profgen: {}\n", escaped(&self.sentence()));
+        let mut out = format!("### profgen: {}\n", markdown(&self.sentence()));
         for label in [Label::Widened, Label::Changed, Label::Narrowed] {
             for (area, changes) in self.by_area(label) {
                 let count = changes.len();
@@ -47,13 +48,13 @@ impl Diff {
                 for (change, subjects) in rows.iter().take(SHOWN) {
                     let risk = if change.risky { "**!**" } else { "" };
                     let because: Vec<String> =
-                        change.because.iter().map(|reason| escaped(reason)).collect();
+                        change.because.iter().map(|reason| markdown(reason)).collect();
                     let _ = writeln!(
                         out,
                         "| {} {risk} | {} | {} | {} |",
                         sign(label),
-                        escaped(&listed(subjects)),
-                        escaped(&change.what),
+                        markdown(&listed(subjects)),
+                        markdown(&change.what),
                         because.join("<br>")
                     );
                 }
@@ -202,23 +203,4 @@ fn sign(label: Label) -> char {
         Label::Changed => '~',
         Label::Narrowed => '-',
     }
-}
-
-/// Names of files are not the tool's own: none may become markup.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '@' => {
-                out.push('\\');
-                out.push(character);
-            }
-            _ if character.is_control() => out.push(' '),
-            _ => out.push(character),
-        }
-    }
-    out
 }
