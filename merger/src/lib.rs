@@ -10,6 +10,7 @@
 //! * `strategy`: which calls of the evidence are allowed, and which are withheld
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * `derive`: what follows from the allowed calls: variants and implied calls
+//! * `names`: names that a run makes up
 //! * [`diff`]: what changed from one policy or profile to another
 //! * `report`, `explain`, `words`: what a policy says, for people
 
@@ -19,6 +20,7 @@ pub mod diff;
 mod evidence;
 mod explain;
 mod join;
+mod names;
 mod report;
 mod strategy;
 mod words;

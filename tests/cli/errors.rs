@@ -209,7 +209,7 @@ fn on_a_full_disk_an_older_bundle_stays_as_it_was() {
     let (ran, after) = trace_to_full_disk(&scene, "256k", before);
     failed(&ran, 125, &["no space left on device"]);
     let before = fs::read_to_string(scene.path("before")).expect("before");
-    assert_eq!(before.lines().count(), 3, "{before}");
+    assert_eq!(before.lines().count(), 4, "policy, profile, report, trace: {before}");
     assert_eq!(after, before);
     assert_eq!(names(&scene.tmp()).len(), 1);
 }

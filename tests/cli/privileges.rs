@@ -60,9 +60,10 @@ fn strict_changes_nothing_when_the_record_is_complete() {
     let scene = Scene::new();
     for engine in ENGINES {
         let options = ["trace", "-q", "--strict", "--engine", engine, "-o", engine, "--"];
-        // The end of a run is a race of its own.
+        // The end of a run is a race of its own. (Of two children the end of one may interrupt a call
+        // that notify has not taken yet, and that record is not complete.)
         for _ in 0..10 {
-            let ran = scene.profgen(&[&options[..], &["sh", "-c", "ls | cat; exit 3"]].concat());
+            let ran = scene.profgen(&[&options[..], &["sh", "-c", "ls; exit 3"]].concat());
             assert_eq!((ran.stderr.as_str(), ran.status), ("", 3), "{engine}");
         }
         assert_eq!(scene.traces(engine).len(), 10);

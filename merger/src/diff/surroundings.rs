@@ -1,10 +1,10 @@
 //! Changes of the evidence beside the calls: programs, files, addresses, decisions.
 //!
-//! Names of files differ from run to run (temporary ones, process numbers). So files are compared
-//! by directory: a new kind of access there is a widening; further names are not listed.
+//! Files are compared by directory: a new kind of access there is a widening, a further name a
+//! change, unless it looks made up: temporary names and process numbers differ from run to run.
 
 use super::{Area, Change, Label};
-use crate::words;
+use crate::{names::pattern, words};
 use model::{
     Access, Policy, Text,
     policy::{EvidenceKind, FileEntry},
@@ -89,6 +89,27 @@ fn files(old: &Policy, new: &Policy) -> Vec<Change> {
     let (before, now) = (uses(old), uses(new));
     let mut changes = by_directory(&before, &now, Label::Widened);
     changes.extend(by_directory(&now, &before, Label::Narrowed));
+    changes.extend(further_names(&before, &now));
+    changes
+}
+
+/// Names in directories where such accesses were made before.
+fn further_names(before: &Uses<'_>, now: &Uses<'_>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for ((directory, access), (names, users)) in now {
+        let Some((known, _)) = before.get(&(directory.clone(), *access)) else { continue };
+        let pattern_of = |name: &Text| pattern(&name.to_string());
+        let patterns: BTreeSet<String> = known.iter().map(pattern_of).collect();
+        let further: BTreeSet<&Text> =
+            names.iter().filter(|name| !patterns.contains(&pattern_of(name))).collect();
+        if further.is_empty() {
+            continue;
+        }
+        let what = format!("{access} of further names: {}", listed(&further));
+        let mut change = change(Label::Changed, Area::File, directory.to_string(), what);
+        change.because = vec![format!("by {}", listed(users))];
+        changes.push(change);
+    }
     changes
 }
 
