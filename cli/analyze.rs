@@ -52,16 +52,14 @@ fn options(arguments: &AnalyzeArguments) -> AnalyzeOptions {
         library_path: arguments.library_path.clone(),
         preload: arguments.preload.clone(),
         layers: Layer::ALL.iter().filter(asked).copied().collect(),
-        cache: cache(arguments),
+        cache: if arguments.no_cache { None } else { cache_directory() },
         ..AnalyzeOptions::default()
     }
 }
 
-/// The user's cache directory, by the XDG base directory specification.
-fn cache(arguments: &AnalyzeArguments) -> Option<PathBuf> {
-    if arguments.no_cache {
-        return None;
-    }
+/// Where results are kept between runs: in the user's cache directory, by the XDG base directory
+/// specification. `None` where there is no home.
+pub fn cache_directory() -> Option<PathBuf> {
     let absolute =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches =

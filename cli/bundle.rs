@@ -152,6 +152,14 @@ impl Bundle {
         self.write(POLICY, &to_json(policy)?)
     }
 
+    /// All traces of the bundle, by file name.
+    ///
+    /// # Errors
+    /// With the first file that cannot be read, and why.
+    pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
+        traces(&self.directory, &self.path)
+    }
+
     /// All evidence of the bundle: traces, analysis, and the decisions in its policy.
     ///
     /// # Errors

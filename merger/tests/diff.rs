@@ -8,7 +8,7 @@ use common::{DEFAULT, decided, observed, predicted, sysno};
 use filter::{Action, CallRule, Denied, Relation, Ruleset};
 use model::{
     Access, Policy, Text, Verdict,
-    policy::{EndpointEntry, Evidence, EvidenceKind, FileEntry, ProgramIdentity},
+    policy::{EndpointEntry, Evidence, EvidenceKind, ProgramIdentity},
     trace::{Address, EndpointOperation},
 };
 use profgen_merger::{

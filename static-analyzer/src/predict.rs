@@ -43,6 +43,8 @@ pub struct AnalyzeOptions {
     /// Libraries that a run was seen to load, by program: they are analysed in layer dlopen, all of
     /// their exported functions live.
     pub extra_modules: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// A program that cannot be analysed is a gap instead of an error.
+    pub lenient: bool,
     /// Where results are kept between runs.
     pub cache: Option<PathBuf>,
 }
@@ -84,10 +86,15 @@ pub fn analyze(
         } else {
             path.clone()
         };
-        let resolved =
-            files.root.file(&path).ok_or_else(|| AnalyzeError::NotFound(path.clone()))?;
-        let program = one(&files, &search, resolved, options)
-            .map_err(|why| AnalyzeError::Program { path: path.clone(), why })?;
+        let analysed = match files.root.file(&path) {
+            Some(resolved) => one(&files, &search, resolved, options)
+                .map_err(|why| AnalyzeError::Program { path: path.clone(), why }),
+            None => Err(AnalyzeError::NotFound(path.clone())),
+        };
+        let program = match analysed {
+            Err(error) if options.lenient => unread(&path, &error),
+            other => other?,
+        };
         found.insert(program.path.clone(), program);
     }
     let text = |path: &PathBuf| Text::from(path.as_path());
@@ -105,6 +112,26 @@ pub fn analyze(
         options: asked,
         programs,
     })
+}
+
+/// A program of which nothing is known but why.
+fn unread(path: &Path, error: &AnalyzeError) -> AnalysedProgram {
+    AnalysedProgram {
+        path: Text::from(path),
+        script: None,
+        modules: Vec::new(),
+        calls: BTreeMap::new(),
+        executes: BTreeSet::new(),
+        opens: BTreeSet::new(),
+        gaps: vec![Gap {
+            kind: GapKind::Module,
+            site: None,
+            what: error.to_string(),
+            chain: Vec::new(),
+            arch: None,
+        }],
+        assumptions: BTreeSet::new(),
+    }
 }
 
 /// The same files under the same options have the same id.
