@@ -34,7 +34,7 @@ fn relation(scene: &Scene, old: &str, new: &str) -> String {
 /// Runs a line under trace, into a bundle.
 fn trace(scene: &Scene, bundle: &str, line: &str) {
     let ran =
-        scene.profgen(&["trace", "-q", "-o", bundle, "--no-static", "--", "bash", "-c", line]);
+        scene.profgen(&["trace", "-q", "--no-static", "-o", bundle, "--", "bash", "-c", line]);
     assert_eq!(ran.status, 0, "{ran:?}");
 }
 
@@ -70,7 +70,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
 threading.Thread(target=s.serve_forever, daemon=True).start()
 url = "http://127.0.0.1:%d/origin/.git" % s.server_port
-t = [sys.argv[1], "trace", "-q", "-o", "new", "--no-static", "--"]
+t = [sys.argv[1], "trace", "-q", "--no-static", "-o", "new", "--"]
 subprocess.run(t + ["git", "-C", "origin", "status"], check=True, stdout=subprocess.DEVNULL)
 subprocess.run(t + ["git", "clone", "-q", url, "copy"], check=True)
 ' "$PROFGEN""#;
@@ -129,7 +129,7 @@ fn nginx_before_and_after_tls() {
         [("old", "plain.conf", "http"), ("new", "tls.conf", "https")]
     {
         let line = format!(
-            r#""$PROFGEN" trace -q -o {bundle} --no-static -- nginx -p "$PWD" -c {configuration} & traced=$!
+            r#""$PROFGEN" trace -q --no-static -o {bundle} -- nginx -p "$PWD" -c {configuration} & traced=$!
             for _ in $(seq 200); do sleep 0.05; curl -sk {scheme}://127.0.0.1:{port}/ && break; done
             kill -QUIT $(cat pid); wait $traced"#
         );

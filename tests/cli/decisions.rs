@@ -14,7 +14,7 @@ fn a_decision_survives_further_runs_and_merges_and_can_be_taken_back() {
     let scene = Scene::new();
     let trace = |words: &[&str]| {
         let ran =
-            scene.profgen(&[&["trace", "-q", "-o", "b", "--no-static", "--"], words].concat());
+            scene.profgen(&[&["trace", "-q", "--no-static", "-o", "b", "--"], words].concat());
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     };
     trace(&["true"]);
@@ -65,7 +65,7 @@ fn a_decision_survives_further_runs_and_merges_and_can_be_taken_back() {
 #[test]
 fn a_decision_names_something_and_has_a_reason() {
     let scene = Scene::new();
-    assert_eq!(scene.profgen(&["trace", "-q", "-o", "b", "--no-static", "--", "true"]).status, 0);
+    assert_eq!(scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", "true"]).status, 0);
     failed(&scene.profgen(&["decide", "b", "allow", "mmount", "--reason", "x"]), 2, &["mmount"]);
     assert_eq!(scene.profgen(&["decide", "b", "allow", "mount"]).status, 2);
     failed(&scene.profgen(&["decide", "none", "allow", "mount", "--reason", "x"]), 2, &["none"]);
@@ -75,7 +75,7 @@ fn a_decision_names_something_and_has_a_reason() {
 fn a_socket_of_another_family_is_denied_under_the_inferred_rules() {
     let Some(program) = built("sockets") else { return crate::support::skip("no gcc") };
     let scene = Scene::new();
-    let ran = scene.profgen(&["trace", "-q", "-o", "b", "--no-static", "--", &program, "2"]);
+    let ran = scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", &program, "2"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "2: 0\n"), "{ran:?}");
     let run = |policy: &str, family: &str| {
         let ran = scene.profgen(&["run", "--policy", policy, "--", &program, family]);
@@ -101,7 +101,7 @@ fn a_socket_of_another_family_is_denied_under_the_inferred_rules() {
 fn explain_says_why_and_why_not() {
     let scene = Scene::new();
     let line = r#"cat /etc/hostname >/dev/null; (exec 3<>/dev/tcp/127.0.0.1/9) 2>/dev/null; true"#;
-    let ran = scene.profgen(&["trace", "-q", "-o", "b", "--no-static", "--", "bash", "-c", line]);
+    let ran = scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", "bash", "-c", line]);
     assert_eq!(ran.status, 0, "{ran:?}");
     let explain = |subject: &str| scene.profgen(&["explain", "b", subject]);
     let openat = explain("openat");
@@ -125,7 +125,7 @@ fn explain_says_why_and_why_not() {
 #[test]
 fn the_report_begins_with_completeness_and_says_what_the_profile_is_worth() {
     let scene = Scene::new();
-    assert_eq!(scene.profgen(&["trace", "-q", "-o", "b", "--no-static", "--", "ls"]).status, 0);
+    assert_eq!(scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", "ls"]).status, 0);
     let report = fs::read_to_string(scene.path("b/report.md")).unwrap();
     assert!(report.starts_with("**Complete**: nothing was missed in 1 run.\n"), "{report}");
     assert!(report.contains("that Docker's default profile allows"), "{report}");

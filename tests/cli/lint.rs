@@ -96,7 +96,8 @@ subprocess.run([\"true\"], check=True)'";
             continue;
         }
         let bundle = format!("{name}.profgen");
-        let traced = scene.profgen(&["trace", "-q", "-o", &bundle, "--", "sh", "-c", script]);
+        let traced =
+            scene.profgen(&["trace", "-q", "--no-static", "-o", &bundle, "--", "sh", "-c", script]);
         assert_eq!(traced.status, 0, "{name}: {traced:?}");
         let whole = scene.profgen(&["lint", &bundle]);
         assert_eq!(

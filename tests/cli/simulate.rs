@@ -62,7 +62,7 @@ fn the_rule_that_decides_is_named() {
 #[test]
 fn a_policy_and_its_bundle_answer_as_the_profile_that_is_made_of_them() {
     let scene = Scene::new();
-    let traced = scene.profgen(&["trace", "-q", "-o", "b", "--", "true"]);
+    let traced = scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", "true"]);
     assert_eq!(traced.status, 0, "{traced:?}");
     for (call, verdict) in
         [("execve", "allow"), ("mount", "errno EPERM"), ("clone3", "errno ENOSYS")]
