@@ -21,7 +21,7 @@ use std::{
 use supervisor::command::describe;
 
 /// The largest document that is read, in bytes.
-const DOCUMENT_MAX: u64 = 1 << 30;
+const DOCUMENT_MAX: u64 = 256 << 20;
 
 /// An error in the words that the rest of profgen uses: lower case, without numbers.
 pub trait Plain<T> {

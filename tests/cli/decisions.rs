@@ -144,3 +144,40 @@ fn the_report_begins_with_completeness_and_says_what_the_profile_is_worth() {
         "the same evidence, the same bytes"
     );
 }
+
+#[test]
+fn huge_deep_and_foreign_documents_are_refused_in_a_line_and_in_bounded_memory() {
+    let scene = Scene::new();
+    let schema = r#"{"schema": "profgen/policy/v1", "#;
+    const SIZE: usize = 100 << 20;
+    scene.write("text", format!(r#"{schema}"colour": "{}"}}"#, "x".repeat(SIZE)));
+    scene.write("deep", format!(r#"{schema}"calls": {}"#, "[".repeat(SIZE)));
+    scene.write("list", format!(r#"{schema}"evidence": [{}0]}}"#, "0,".repeat(SIZE / 2)));
+    scene.write("zeros", vec![0; SIZE]);
+    scene.write("newer", r#"{"schema": "profgen/policy/v2", "colour": "red"}"#);
+    scene.write("empty", "");
+    for (name, words) in [
+        ("text", &["unknown field `colour`"][..]),
+        ("deep", &[]),
+        ("list", &["invalid type: sequence"]),
+        ("zeros", &[]),
+        ("newer", &["written by a newer profgen"]),
+        ("empty", &[]),
+    ] {
+        for command in ["merge -o out", "explain", "diff", "decide"] {
+            // One reader serves all of them.
+            if command != "merge -o out" && !["newer", "empty"].contains(&name) {
+                continue;
+            }
+            let after = match command {
+                "explain" => "openat",
+                "diff" => "docker-default",
+                "decide" => "deny openat --reason x",
+                _ => "",
+            };
+            let line = format!(r#"ulimit -v 1000000; exec "$PROFGEN" {command} {name} {after}"#);
+            failed(&scene.sh(&line), 2, &[&[name][..], words].concat());
+        }
+    }
+    assert!(!scene.path("out").exists());
+}
