@@ -30,6 +30,7 @@ mod reach;
 mod root;
 mod scan;
 mod sites;
+mod sweep;
 mod value;
 
 pub use dot::dot;
