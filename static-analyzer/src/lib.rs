@@ -23,6 +23,7 @@ mod ldcache;
 mod lines;
 mod link;
 mod numbers;
+mod objects;
 mod phases;
 mod predict;
 mod ranges;
@@ -31,6 +32,7 @@ mod root;
 mod run;
 mod scan;
 mod sites;
+mod sweep;
 mod value;
 
 pub use dot::dot;

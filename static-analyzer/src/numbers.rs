@@ -192,7 +192,7 @@ impl<'a> Numbers<'a> {
 
     fn code(&self, node: Node) -> Code<'a> {
         let (module, _) = self.reach.of(node);
-        Code { elf: self.program.elf(module), ranges: &self.program.scan(module).ranges }
+        self.program.scan(module).code(self.program.elf(module))
     }
 
     fn flow(&mut self, node: Node) -> Option<&mut Flow> {

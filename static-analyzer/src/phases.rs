@@ -2,7 +2,7 @@
 
 use crate::{
     decode::{ARGUMENTS, X86_64},
-    flow::{Code, Flow, Target},
+    flow::{Flow, Target},
     link::{Place, Program},
     reach::{Node, Reach, callee},
     value::Atom,
@@ -147,7 +147,7 @@ fn find_main(program: &Program, reach: &Reach<'_>) -> Option<(Node, Place)> {
     while let Some((node, depth)) = left.pop() {
         let (module, function) = reach.of(node);
         let elf = program.elf(module);
-        let code = Code { elf, ranges: &program.scan(module).ranges };
+        let code = program.scan(module).code(elf);
         let mut flow = Flow::of(code, &mut X86_64::default(), reach.entry(node).address)?;
         for call in &program.scan(module).functions[function].facts.calls {
             let Some(state) = flow.at(code, call.at) else { continue };

@@ -59,12 +59,14 @@ pub struct Facts {
     pub sites: Vec<Site>,
     /// Words at fixed addresses that it writes.
     pub stores: Vec<u64>,
-    /// Addresses outside of the code that it computes: objects begin there.
+    /// Addresses to which it adds an index: objects begin there.
     pub named: Vec<u64>,
     /// Code whose address it stores in memory other than its stack.
     pub kept: Vec<u64>,
     /// Addresses of bytes that are no instructions.
     pub invalid: Vec<u64>,
+    /// Whether it may come back to its caller.
+    pub returns: bool,
     /// Whether a bound was met.
     pub cut: bool,
 }

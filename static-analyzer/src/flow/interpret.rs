@@ -11,10 +11,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// A block that was visited so often takes only wider values.
-const VISITS_MAX: u8 = 40;
-/// Jumps backward into a block may refine it so often.
-const LOOPS_MAX: u8 = 2;
+/// A block that was interpreted so often takes only wider values.
+const VISITS_MAX: u8 = 5;
 /// Operations past these are not interpreted.
 const STEPS_MAX: usize = 1 << 23;
 
@@ -29,25 +27,29 @@ impl Flow {
     /// What is known at the beginning of each block.
     pub(super) fn run(&mut self, code: Code<'_>, entry: u64, unknown: &[u64]) {
         self.before = vec![None; self.body.list.len()];
-        let mut visits = vec![(0_u8, 0_u8); self.body.list.len()];
+        let mut visits = vec![0_u8; self.body.list.len()];
         let mut left = BTreeSet::new();
         let mut steps = 0;
-        self.enter(entry, &State::entry(), None, &mut visits, &mut left);
+        self.enter(entry, &State::entry(), &visits, &mut left);
         for &at in unknown {
-            self.enter(at, &State::unknown(), None, &mut visits, &mut left);
+            self.enter(at, &State::unknown(), &visits, &mut left);
         }
         while let Some((_, first)) = left.pop_first() {
             let Some(mut state) = self.before.get(first as usize).cloned().flatten() else {
                 continue;
             };
+            visits[first as usize] = visits[first as usize].saturating_add(1);
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
                 steps += 1 + usize::from(instruction.ops.1);
                 self.step(code, &instruction, &mut state, None);
-                for target in self.after(&instruction) {
-                    self.enter(target, &state, Some(instruction.at), &mut visits, &mut left);
+                let next = self.through(code, &instruction, number);
+                if next.is_none() || self.body.may_throw(&instruction) {
+                    for target in self.after(code, &instruction) {
+                        self.enter(target, &state, &visits, &mut left);
+                    }
                 }
-                match self.through(&instruction, number) {
+                match next {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -60,7 +62,10 @@ impl Flow {
     }
 
     /// The instruction behind this one, when it is in the same block.
-    fn through(&self, instruction: &Instruction, number: u32) -> Option<u32> {
+    fn through(&self, code: Code<'_>, instruction: &Instruction, number: u32) -> Option<u32> {
+        if is_last(code, instruction) {
+            return None;
+        }
         if !matches!(instruction.next, Next::Next | Next::Call(_) | Next::Kernel(_)) {
             return None;
         }
@@ -72,7 +77,7 @@ impl Flow {
     }
 
     /// Where blocks begin that follow this instruction.
-    fn after(&self, instruction: &Instruction) -> Vec<u64> {
+    fn after(&self, code: Code<'_>, instruction: &Instruction) -> Vec<u64> {
         let mut found = Vec::new();
         match instruction.next {
             Next::Branch(target) => found.extend([target, instruction.end()]),
@@ -86,7 +91,7 @@ impl Flow {
             Next::Next | Next::Call(_) | Next::Kernel(_) => {
                 let end = instruction.end();
                 let leads = |number| self.body.get(number).is_some_and(|next| next.leads);
-                if self.body.number(end).is_some_and(leads) {
+                if !is_last(code, instruction) && self.body.number(end).is_some_and(leads) {
                     found.push(end);
                 }
                 if let Next::Call(_) = instruction.next {
@@ -101,15 +106,14 @@ impl Flow {
         &mut self,
         target: u64,
         state: &State,
-        from: Option<u64>,
-        visits: &mut [(u8, u8)],
+        visits: &[u8],
         left: &mut BTreeSet<(u64, u32)>,
     ) {
         let Some(number) = self.body.number(target).filter(|_| self.body.holds(target)) else {
             return;
         };
-        let (Some(before), Some(visits)) =
-            (self.before.get_mut(number as usize), visits.get_mut(number as usize))
+        let (Some(before), Some(&visits)) =
+            (self.before.get_mut(number as usize), visits.get(number as usize))
         else {
             return;
         };
@@ -118,14 +122,7 @@ impl Flow {
                 *before = Some(state.clone());
                 true
             }
-            Some(known) => {
-                let backward = from.is_some_and(|from| from >= target);
-                let widen = visits.0 >= VISITS_MAX || (backward && visits.1 >= LOOPS_MAX);
-                let changed = known.join(state, &mut self.sets, widen);
-                visits.0 = visits.0.saturating_add(u8::from(changed));
-                visits.1 = visits.1.saturating_add(u8::from(changed && backward));
-                changed
-            }
+            Some(known) => known.join(state, &mut self.sets, visits >= VISITS_MAX),
         };
         if changed {
             left.insert((target, number));
@@ -176,9 +173,11 @@ impl Flow {
                 }
             }
             Next::Jump(dest) => {
-                if let Some(facts) = facts
-                    && !self.body.tables.contains_key(&instruction.at)
-                {
+                if let Some(facts) = facts {
+                    if self.body.tables.contains_key(&instruction.at) {
+                        self.name_tables(place, state, dest, facts);
+                        return;
+                    }
                     let inside = matches!(dest, Dest::Direct(target) if self.body.holds(target));
                     if !inside {
                         call(place, &mut self.sets, state, instruction.at, dest, facts);
@@ -196,6 +195,7 @@ impl Flow {
             }
             Next::Return => {
                 if let Some(facts) = facts {
+                    facts.returns = true;
                     for reg in RESULTS {
                         escape(&self.sets, state.reg(reg), facts);
                     }
@@ -203,6 +203,19 @@ impl Flow {
             }
             Next::Next | Next::Stop => {}
         }
+    }
+
+    /// The tables that a jump inside of the function leads through are objects.
+    fn name_tables(&mut self, place: Place<'_>, state: &State, dest: Dest, facts: &mut Facts) {
+        let value = match dest {
+            Dest::Reg(reg) => state.reg(reg),
+            Dest::Mem(mem) => load(place, &mut self.sets, state, &mem, 8, false, None),
+            Dest::Direct(_) => return,
+        };
+        facts.named.extend(self.sets.atoms(&value).iter().filter_map(|atom| match atom {
+            &(Atom::Element(table, ..) | Atom::Distance(table, _)) => Some(table),
+            _ => None,
+        }));
     }
 
     /// What the function does.
@@ -215,7 +228,7 @@ impl Flow {
             while let Some(&instruction) = self.body.get(number) {
                 self.step(code, &instruction, &mut state, Some(&mut facts));
                 self.fall_out(&instruction, &state, &mut facts);
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -226,6 +239,19 @@ impl Flow {
                 facts.calls.push(Call { at: jump, target: Target::Direct(target) });
             }
         }
+        // Where it jumps to, or falls into, may return for it.
+        facts.returns |= self.body.list.iter().any(|instruction| {
+            let leaves = match instruction.next {
+                Next::Jump(Dest::Direct(target)) | Next::Branch(target) => {
+                    !self.body.holds(target) && !code.never_returns(target)
+                }
+                Next::Jump(_) => !self.body.tables.contains_key(&instruction.at),
+                _ => false,
+            };
+            let falls = matches!(instruction.next, Next::Next | Next::Branch(_) | Next::Kernel(_));
+            leaves || (falls && !self.body.holds(instruction.end()))
+        });
+        facts.returns |= facts.cut || !facts.invalid.is_empty();
         for atom in self.sets.lost() {
             escape_atom(atom, &mut facts);
         }
@@ -274,7 +300,7 @@ impl Flow {
                     break;
                 }
                 self.step(code, &instruction, &mut state, None);
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -303,7 +329,7 @@ impl Flow {
                     apply(place, &mut self.sets, &mut state, &op, None);
                 }
                 self.step_flow_only(code, &instruction, &mut state);
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -323,6 +349,11 @@ impl Flow {
         let bare = Instruction { ops: (0, 0), ..*instruction };
         self.step(code, &bare, state, None);
     }
+}
+
+/// Whether nothing follows a call.
+fn is_last(code: Code<'_>, instruction: &Instruction) -> bool {
+    matches!(instruction.next, Next::Call(Dest::Direct(target)) if code.never_returns(target))
 }
 
 fn registers() -> impl Iterator<Item = Reg> {
@@ -572,6 +603,7 @@ fn load(
 /// An address with an index: what is there, and, as the index may begin above 0 in code for fixed
 /// addresses, what follows it.
 fn take_indexed(elf: &Elf, table: u64, mem: &Mem, facts: &mut Facts) {
+    facts.named.push(table);
     facts.accesses.push(Access::Take(table));
     if elf.fixed && mem.base.is_none() {
         let scale = mem.index.map_or(1, |(_, scale)| u64::from(scale));
@@ -668,12 +700,6 @@ fn apply(
                 }
             }
             if let Some(facts) = facts.as_deref_mut() {
-                if mem.base.is_none() {
-                    facts.named.extend(atoms.iter().filter_map(|atom| match atom {
-                        &Atom::Address(address) if !place.elf.is_code(address) => Some(address),
-                        _ => None,
-                    }));
-                }
                 for atom in location.indexed.iter().copied() {
                     escape_atom(atom, facts);
                 }
@@ -796,7 +822,8 @@ fn compute(
     }
     let mut found = Vec::new();
     let (lefts, rights) = (sets.atoms(&left).to_vec(), sets.atoms(&right).to_vec());
-    if lefts.len() * rights.len() > 64 {
+    // What was joined and then changed is most often the counter of a loop: it takes any value.
+    if lefts.len() * rights.len() > 64 || (rights.len() == 1 && lefts.len() > 2) {
         return Value::ANY;
     }
     for &a in &lefts {
