@@ -14,6 +14,7 @@ mod decisions;
 mod errors;
 mod hostile;
 mod lint;
+mod predicted;
 mod privileges;
 mod record;
 mod scene;
