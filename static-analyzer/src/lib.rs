@@ -19,6 +19,7 @@ mod frames;
 mod functions;
 mod gopclntab;
 mod landing;
+mod layers;
 mod ldcache;
 mod lines;
 mod link;
