@@ -205,6 +205,16 @@ pub struct RunArguments {
     /// Deny nothing, and report what the policy would deny
     #[arg(long)]
     pub audit: bool,
+    /// Enforce system calls only, and not what Landlock can: files, ports, signals
+    #[arg(long)]
+    pub no_landlock: bool,
+    /// Use no more of Landlock than this ABI has, as an older kernel would [default: what the
+    /// kernel has]
+    #[arg(long, value_name = "N", conflicts_with = "no_landlock")]
+    pub landlock_abi: Option<u32>,
+    /// Do not say what is enforced
+    #[arg(short, long)]
+    pub quiet: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,

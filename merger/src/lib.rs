@@ -9,12 +9,14 @@
 //! * `join`: the union of two policies
 //! * `strategy`: which calls of the evidence are allowed, and which are withheld
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
+//! * [`paths`]: the policy in the terms of Landlock
 //! * `derive`: what follows from the allowed calls: variants and implied calls
 
 mod argrule;
 mod derive;
 mod evidence;
 mod join;
+pub mod paths;
 mod strategy;
 
 pub use strategy::idle_decisions;
