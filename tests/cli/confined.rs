@@ -18,7 +18,8 @@ fn a_command_runs_under_its_own_policy_as_without_it() {
         let (_, _) = scene.trace(engine, &words);
         let bundle = format!("{engine}.profgen");
         for policy in [bundle.clone(), format!("{bundle}/policy.json")] {
-            let run = scene.profgen(&[&["run", "-q", "--policy", &policy, "--"], &words[..]].concat());
+            let run =
+                scene.profgen(&[&["run", "-q", "--policy", &policy, "--"], &words[..]].concat());
             assert_eq!(
                 (run.stdout, run.stderr, run.status),
                 (native.stdout.clone(), native.stderr.clone(), 3)

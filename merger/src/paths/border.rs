@@ -18,14 +18,37 @@ pub(super) fn ports(policy: &Policy) -> BTreeMap<u16, BTreeSet<NetRight>> {
         (EndpointOperation::Send, NetRight::ConnectTcp),
     ] {
         for entry in policy.endpoints.get(&operation).into_iter().flatten() {
-            if let Address::Inet { port, .. } = entry.address
-                && entry.socket.as_deref().is_none_or(|socket| socket == "stream")
-            {
+            if let Some(port) = tcp_port(entry) {
                 ports.entry(port).or_default().insert(right);
             }
         }
     }
     ports
+}
+
+/// A port that the kernel chose for a run, and to which the run connected: the next time it is
+/// another, and a rule cannot say which.
+pub(super) fn chosen_port(policy: &Policy) -> Option<u16> {
+    let ports = |operation| -> BTreeSet<u16> {
+        let entries: Vec<&EndpointEntry> =
+            policy.endpoints.get(&operation).into_iter().flatten().collect();
+        entries.into_iter().filter_map(tcp_port).collect()
+    };
+    let bound = ports(EndpointOperation::Bind);
+    let listened = ports(EndpointOperation::Listen);
+    let connected = ports(EndpointOperation::Connect);
+    listened.into_iter().find(|port| !bound.contains(port) && connected.contains(port))
+}
+
+fn tcp_port(entry: &EndpointEntry) -> Option<u16> {
+    match entry.address {
+        Address::Inet { port, .. }
+            if entry.socket.as_deref().is_none_or(|socket| socket == "stream") =>
+        {
+            Some(port)
+        }
+        _ => None,
+    }
 }
 
 /// The borders that no run crossed.

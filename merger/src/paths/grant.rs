@@ -102,7 +102,9 @@ impl Granter<'_> {
             }
         }
         for (path, program) in &policy.programs {
-            let rights: &[FsRight] = if program.executed || !opened.contains(path) {
+            // A linker reads the loader too.
+            let loader = !opened.contains(path) || path.base_name().starts_with("ld");
+            let rights: &[FsRight] = if program.executed || loader {
                 &[FsRight::Execute, FsRight::ReadFile]
             } else {
                 &[FsRight::ReadFile]

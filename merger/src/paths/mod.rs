@@ -49,9 +49,18 @@ pub fn landlock(policy: &Policy, options: PathOptions) -> LandlockPolicy {
     }
     landlock.handled_net =
         NetRight::ALL.iter().copied().filter(|right| right.abi() <= abi).collect();
-    if !landlock.handled_net.is_empty() {
-        landlock.ports = border::ports(policy);
+    landlock.ports = border::ports(policy);
+    if let Some(port) = border::chosen_port(policy) {
+        landlock.handled_net.remove(&NetRight::ConnectTcp);
+        landlock.notes.push(format!(
+            "connect_tcp: not enforced: a run connected to port {port}, which the kernel had chosen, \
+             and the next time it chooses another"
+        ));
     }
+    for rights in landlock.ports.values_mut() {
+        rights.retain(|right| landlock.handled_net.contains(right));
+    }
+    landlock.ports.retain(|_, rights| !rights.is_empty());
     landlock.scoped = border::scopes(policy);
     landlock.scoped.retain(|scope| scope.abi() <= abi);
     landlock
