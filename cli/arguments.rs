@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use merger::paths::Paths;
 use std::{ffi::OsString, path::PathBuf};
 
 /// Least-privilege profiles from what a program does and why.
@@ -20,9 +21,22 @@ pub enum Command {
         the command cannot be executed, 127 when it is not found."
     )]
     Trace(TraceArguments),
+    /// Predict the system calls that programs can make, from their files
+    #[command(
+        after_help = "The prediction covers the process from its first instruction: the dynamic \
+        loader, start-up and exit are part of it. What could not be resolved is listed as a gap.\n\n\
+        Exit status: 0; 2 when it failed."
+    )]
+    Analyze(AnalyzeArguments),
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Merge(MergeArguments),
+    /// Say what changed between two policies, bundles or seccomp profiles, and what brought it in
+    #[command(after_help = "Exit status: 0; 1 when --fail-on applies; 2 when it failed.")]
+    Diff(DiffArguments),
+    /// Say why something is allowed, withheld or not in a policy
+    #[command(after_help = "Exit status: 0; 1 when it is not in the policy; 2 when it failed.")]
+    Explain(ExplainArguments),
     /// Record a decision in a policy: what is allowed or denied whatever the evidence says
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Decide(DecideArguments),
@@ -34,6 +48,14 @@ pub enum Command {
         violations; 125 when profgen itself failed, 126 when the command cannot be executed, 127 \
         when it is not found.")]
     Run(RunArguments),
+    /// Say what is dangerous, redundant or will not work as written in a seccomp profile
+    #[command(
+        after_help = "Exit status: 0; 1 when there are findings, other than notes; 2 when it failed."
+    )]
+    Lint(LintArguments),
+    /// Say what a system call gets under a profile, and which rule says so
+    #[command(after_help = "Exit status: 0; 2 when it failed.")]
+    Simulate(SimulateArguments),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -48,10 +70,15 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Trace(_) => "trace",
+            Command::Analyze(_) => "analyze",
             Command::Merge(_) => "merge",
+            Command::Diff(_) => "diff",
+            Command::Explain(_) => "explain",
             Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
+            Command::Lint(_) => "lint",
+            Command::Simulate(_) => "simulate",
             Command::Completions { .. } => "completions",
             Command::Man => "man",
         }
@@ -96,6 +123,56 @@ pub enum EngineArgument {
     Ptrace,
     /// seccomp user notification: cheaper
     Notify,
+}
+
+#[derive(Debug, Args)]
+pub struct AnalyzeArguments {
+    /// Where to write the analysis, as JSON; - is standard output [default: only a summary]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the name of each system call on a line, those of another architecture as `i386:name`
+    #[arg(long)]
+    pub names: bool,
+    /// Print the chains of calls that lead to a system call as a graph for Graphviz
+    #[arg(long, value_name = "CALL", conflicts_with = "names")]
+    pub dot: Option<String>,
+    /// The directory that stands for /, such as an unpacked container image
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Directories that are searched for libraries first, joined by colons, as LD_LIBRARY_PATH
+    #[arg(long, value_name = "DIRS", value_delimiter = ':')]
+    pub library_path: Vec<PathBuf>,
+    /// A library that is loaded before all others, as LD_PRELOAD; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub preload: Vec<PathBuf>,
+    /// What to analyse beside the core, joined by commas
+    #[arg(
+        long,
+        value_name = "LAYERS",
+        value_delimiter = ',',
+        default_value = "nss,gconv,dlopen",
+        value_parser = clap::builder::PossibleValuesParser::new(layer_names())
+    )]
+    pub layers: Vec<String>,
+    /// Analyse the programs, too, that are executed under names which the code holds
+    #[arg(long)]
+    pub follow_exec: bool,
+    /// Neither use nor keep results of earlier runs
+    #[arg(long)]
+    pub no_cache: bool,
+    /// No progress and no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say more: the chain of each call, and every gap
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// The programs; with --root, their paths inside it
+    #[arg(required = true, value_name = "ELF")]
+    pub programs: Vec<PathBuf>,
+}
+
+fn layer_names() -> Vec<&'static str> {
+    model::analysis::Layer::ALL.iter().map(|layer| layer.as_str()).collect()
 }
 
 #[derive(Debug, Args)]
@@ -144,6 +221,59 @@ pub enum RulesArgument {
     Risky,
     /// Wherever an argument decides what a call may do
     All,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArguments {
+    /// A policy, a bundle, an OCI or Docker seccomp profile, `docker-default`, or - for standard
+    /// input
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// Another
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Which changes make the exit status 1
+    #[arg(long, value_enum, value_name = "CHANGES")]
+    pub fail_on: Option<FailOnArgument>,
+    /// Print one word instead: equal, narrower, wider, incomparable or unknown
+    #[arg(long, conflicts_with = "format")]
+    pub relation: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// For a comment on a pull request
+    Markdown,
+    /// profgen/diff/v1
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FailOnArgument {
+    /// Something is allowed that was not
+    Widened,
+    /// Anything changed
+    Changed,
+    /// Something sensitive is allowed that was not
+    Risky,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// A policy or a bundle; - is standard input
+    #[arg(value_name = "POLICY")]
+    pub policy: PathBuf,
+    /// A system call (`ptrace`, `"i386 ptrace"`), an absolute path, a port (`tcp:443`) or a
+    /// capability (`CAP_NET_RAW`)
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
 }
 
 #[derive(Debug, Args)]
@@ -212,10 +342,58 @@ pub struct RunArguments {
     /// kernel has]
     #[arg(long, value_name = "N", conflicts_with = "no_landlock")]
     pub landlock_abi: Option<u32>,
+    /// How far Landlock's paths are generalised: `exact`, `balanced`, or so many files of a
+    /// directory as make it the directory [default: balanced]
+    #[arg(long, value_name = "HOW")]
+    pub paths: Option<Paths>,
     /// Do not say what is enforced
     #[arg(short, long)]
     pub quiet: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct LintArguments {
+    /// A seccomp profile of Docker, Podman or any OCI runtime, a bundle, or `docker-default`; - is
+    /// standard input
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+    /// Also what is only worth knowing
+    #[arg(long)]
+    pub notes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LintFormat {
+    /// One line each
+    Text,
+    /// All that is known of each
+    Json,
+    /// SARIF 2.1.0, for code-scanning services
+    Sarif,
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArguments {
+    /// A seccomp profile, a policy, a bundle, or `docker-default`; - is standard input
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
+    /// The system call, by name or by number
+    #[arg(value_name = "CALL")]
+    pub call: String,
+    /// Its arguments: numbers (10, 0xa, 012), or names as in `O_RDWR|O_CREAT`; those that are not
+    /// given are 0
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub args: Vec<String>,
+    /// The architecture of the call [default: this machine's]
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// The container runtime that loads the profile, `runc` or `crun`, or a release of it: `runc@1.1`
+    #[arg(long, default_value = "runc", value_name = "RUNTIME")]
+    pub runtime: String,
 }

@@ -9,15 +9,19 @@ use crate::{
     exit::say,
     files::{Plain, open_directory, read_in, write_in},
 };
-use anyhow::{Context, bail};
-use merger::Input;
-use model::{Analysis, Document, Policy, Trace, document::from_json, document::to_json};
+use anyhow::{Context as _, bail};
+use merger::{Context, Input as Evidence};
+use model::{Analysis, Arch, Document, Policy, Trace, document::from_json, document::to_json};
 use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AtFlags, Flock, FlockArg, OFlag, openat},
-    sys::stat::{Mode, SFlag, fstatat, mkdirat},
+    sys::stat::{FileStat, Mode, SFlag, fstatat, mkdirat},
     unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat},
+};
+use profiles::{
+    lower::Machine,
+    read::{Input, docker_default},
 };
 use std::{
     ffi::{OsStr, OsString},
@@ -32,6 +36,8 @@ use std::{
 pub const POLICY: &str = "policy.json";
 /// The seccomp profile's.
 pub const SECCOMP: &str = "seccomp.json";
+/// What a reviewer reads.
+pub const REPORT: &str = "report.md";
 /// The analysis of what the runs executed.
 pub const ANALYSIS: &str = "analysis.json";
 const TRACES: &str = "traces";
@@ -146,11 +152,19 @@ impl Bundle {
         self.write(POLICY, &to_json(policy)?)
     }
 
+    /// All traces of the bundle, by file name.
+    ///
+    /// # Errors
+    /// With the first file that cannot be read, and why.
+    pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
+        traces(&self.directory, &self.path)
+    }
+
     /// All evidence of the bundle: traces, analysis, and the decisions in its policy.
     ///
     /// # Errors
     /// With the first file that cannot be read, and why.
-    pub fn evidence(&self) -> anyhow::Result<Vec<Input>> {
+    pub fn evidence(&self) -> anyhow::Result<Vec<Evidence>> {
         all_evidence(&self.directory, &self.path)
     }
 }
@@ -161,6 +175,7 @@ impl Bundle {
 /// With the file and the reason.
 pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
     bundle.write_policy(policy)?;
+    bundle.write(REPORT, report(policy)?.as_bytes())?;
     if policy.calls.is_empty() {
         // A process that was attached to and did nothing.
         return Ok(vec!["not written: no call was recorded".to_owned()]);
@@ -170,44 +185,58 @@ pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
     Ok(rendered.notes)
 }
 
+fn report(policy: &Policy) -> anyhow::Result<String> {
+    let machine = Machine::for_arch(Arch::native().unwrap_or(Arch::X86_64));
+    let docker_default = Input::Seccomp(docker_default())
+        .lower(&machine)
+        .context("cannot read the profile that is built in")?;
+    let context = Context { docker_default: &docker_default.ruleset(), sections: &[] };
+    Ok(merger::report(policy, &context))
+}
+
 /// The evidence in a bundle that is only read.
 ///
 /// # Errors
 /// With the first file that cannot be read, and why.
-pub fn evidence(path: &Path) -> anyhow::Result<Vec<Input>> {
+pub fn evidence(path: &Path) -> anyhow::Result<Vec<Evidence>> {
     let directory =
         open_directory(path).with_context(|| format!("cannot read {}", path.display()))?;
     let evidence = all_evidence(&directory, path)?;
-    if !evidence.iter().any(|input| matches!(input, Input::Trace(_) | Input::Analysis(_))) {
+    if !evidence.iter().any(|input| matches!(input, Evidence::Trace(_) | Evidence::Analysis(_))) {
         bail!("{} has no traces", path.display());
     }
     Ok(evidence)
 }
 
-fn all_evidence(directory: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Input>> {
-    let mut found: Vec<Input> = traces(directory, path)?.into_iter().map(Input::Trace).collect();
+fn all_evidence(directory: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Evidence>> {
+    let mut found: Vec<Evidence> =
+        traces(directory, path)?.into_iter().map(Evidence::Trace).collect();
     if let Some(analysis) = document::<Analysis>(directory, path, ANALYSIS)? {
-        found.push(Input::Analysis(analysis));
+        found.push(Evidence::Analysis(analysis));
     }
     // What people decided, and the settings; the rest of the policy is made of the evidence.
     if let Some(Policy { settings, decisions, .. }) = document(directory, path, POLICY)? {
-        found.push(Input::Policy(Policy { settings, decisions, ..Policy::default() }));
+        found.push(Evidence::Policy(Policy { settings, decisions, ..Policy::default() }));
     }
     Ok(found)
 }
 
-/// One of the files of a bundle, where it is there.
+/// One of the files of a bundle, where it is there. A link that somebody planted is none of them.
 fn document<D: Document>(bundle: &OwnedFd, path: &Path, name: &str) -> anyhow::Result<Option<D>> {
+    let what = || format!("cannot read {}", path.join(name).display());
     match fstatat(bundle, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Err(Errno::ENOENT) => return Ok(None),
-        other => other.plain(),
-    }
-    .with_context(|| format!("cannot read {}", path.join(name).display()))?;
-    let bytes = read_in(bundle, Path::new(name))
-        .with_context(|| format!("cannot read {}", path.join(name).display()))?;
+        Ok(stat) if is_link(&stat) => return Ok(None),
+        other => other.plain().with_context(what)?,
+    };
+    let bytes = read_in(bundle, Path::new(name)).with_context(what)?;
     let document =
         from_json(&bytes).with_context(|| format!("cannot use {}", path.join(name).display()))?;
     Ok(Some(document))
+}
+
+fn is_link(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
 }
 
 /// All traces of a bundle, by file name.

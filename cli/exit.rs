@@ -60,7 +60,7 @@ pub fn say(line: &str) {
 }
 
 /// Names in files and arguments are not profgen's own: none may move the cursor or end the line.
-fn printable(line: &str) -> String {
+pub fn printable(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for character in line.chars() {
         if character.is_control() {

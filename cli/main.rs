@@ -1,16 +1,22 @@
 //! The command line: one file per command. What was typed is in `arguments`, what becomes of it in
 //! the library crates; this is where words are printed and exit statuses chosen.
 
+mod analyze;
 mod arguments;
 mod bundle;
 mod decide;
+mod diff;
 mod emit;
 mod exit;
+mod explain;
 mod files;
 mod inherited;
+mod lint;
 mod merge;
+mod profile_input;
 mod progress;
 mod run;
+mod simulate;
 mod summary;
 mod trace;
 
@@ -23,10 +29,15 @@ fn main() -> ! {
     let name = arguments.command.name();
     let result = match arguments.command {
         Command::Trace(arguments) => trace::trace(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Lint(arguments) => lint::lint(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Arguments::command(), "profgen", out);
             Ok(())

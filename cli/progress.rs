@@ -1,5 +1,6 @@
 //! The line that shows on a terminal while a command is recorded.
 
+use crate::exit::printable;
 use std::{
     cell::Cell,
     io::{IsTerminal, Write},
@@ -32,6 +33,21 @@ impl Progress {
         }
     }
 
+    /// One for after the command has ended, when the terminal is profgen's.
+    pub fn alone(quiet: bool) -> Progress {
+        let mut progress = Progress::new(quiet);
+        progress.shown = std::io::stderr().is_terminal() && !quiet;
+        progress
+    }
+
+    /// Shows a text.
+    pub fn line(&self, text: &str) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r\x1b[Kprofgen: {}", printable(text));
+            self.written.set(true);
+        }
+    }
+
     /// Takes note of an event.
     pub fn show(&self, recorder: &Recorder) {
         if !self.shown {
@@ -43,14 +59,10 @@ impl Progress {
         }
         self.due.set(Instant::now() + INTERVAL);
         let seen = recorder.progress();
-        let _ = write!(
-            std::io::stderr(),
-            "\r\x1b[Kprofgen: {} processes, {} calls, {} distinct",
-            seen.processes,
-            seen.calls,
-            seen.distinct
-        );
-        self.written.set(true);
+        self.line(&format!(
+            "{} processes, {} calls, {} distinct",
+            seen.processes, seen.calls, seen.distinct
+        ));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use confine::{ConfineError, Enforced, Violation};
-use merger::paths::PathOptions;
+use merger::paths::{PathOptions, Paths};
 use model::{Policy, landlock::LandlockPolicy};
 use supervisor::command::CommandError;
 
@@ -24,7 +24,10 @@ fn enforce(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure>
     let rules = (!arguments.no_landlock).then(|| {
         let kernel = confine::kernel_abi();
         let abi = arguments.landlock_abi.map_or(kernel, |asked| asked.min(kernel));
-        merger::paths::landlock(policy, PathOptions { abi })
+        merger::paths::landlock(
+            policy,
+            PathOptions { abi, paths: arguments.paths.unwrap_or(Paths::Balanced) },
+        )
     });
     let report = |enforced: &Enforced| {
         if !arguments.quiet

@@ -1,6 +1,7 @@
 //! `profgen trace`: run, record, merge, emit.
 
 use crate::{
+    analyze::cache_directory,
     arguments::{EngineArgument, TraceArguments},
     bundle::{self, Bundle, Place},
     exit::{Failure, Status, say},
@@ -11,7 +12,8 @@ use crate::{
 };
 use anyhow::{Context, anyhow};
 use merger::merge;
-use model::{Trace, document::to_json, trace::EngineName};
+use model::{Analysis, Trace, analysis::Layer, document::to_json, trace::EngineName};
+use static_analyzer::{AnalyzeOptions, Executed};
 use std::path::PathBuf;
 use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
@@ -116,11 +118,37 @@ fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Writ
 }
 
 fn derive(bundle: &Bundle, arguments: &TraceArguments) -> anyhow::Result<Written> {
+    if !arguments.no_static {
+        let analysis = predict(&bundle.traces()?, arguments.quiet)?;
+        bundle.write(bundle::ANALYSIS, &to_json(&analysis)?)?;
+    }
     let evidence = bundle.evidence()?;
     let settings = settings(&arguments.settings, &evidence);
     let policy = merge(evidence, settings);
     let notes = bundle::render(bundle, &policy)?;
     Ok(Written { policy, notes })
+}
+
+/// What all programs of the runs can do.
+fn predict(traces: &[Trace], quiet: bool) -> anyhow::Result<Analysis> {
+    let Executed { programs, modules, gone } = static_analyzer::executed(traces);
+    for path in gone.iter().filter(|_| !quiet) {
+        say(&format!("not analysed: the file of {path} is not the one that ran, or is gone"));
+    }
+    let options = AnalyzeOptions {
+        // What is executed under a name that the code holds was executed, or is not needed.
+        layers: Layer::ALL.into_iter().filter(|layer| *layer != Layer::Exec).collect(),
+        extra_modules: modules,
+        lenient: true,
+        cache: cache_directory(),
+        ..AnalyzeOptions::default()
+    };
+    let progress = Progress::alone(quiet);
+    let analysis = static_analyzer::analyze(&programs, &options, &|path| {
+        progress.line(&format!("analysing {}", path.display()));
+    });
+    drop(progress);
+    analysis.context("cannot analyse what ran")
 }
 
 /// A new file of a name that nobody can have prepared, in the directory for temporary files.

@@ -10,6 +10,7 @@
 //! * [`Ruleset`]: an action, or argument rules, for each call of each architecture
 //! * [`Program`]: instructions that the kernel accepts as a filter
 //! * [`SeccompData`]: a call, as a filter sees it
+//! * [`contains`], [`compare`]: which rules allow more, by what they mean
 //!
 //! ```
 //! use model::{Arch, Sysno};
@@ -29,8 +30,10 @@
 
 mod action;
 mod assemble;
+mod compare;
 mod compile;
 mod condition;
+mod contain;
 mod data;
 mod diagram;
 mod disassemble;
@@ -41,11 +44,14 @@ mod load;
 mod numbers;
 mod policy;
 mod program;
+mod region;
 mod ruleset;
 mod simulate;
 
 pub use action::Action;
+pub use compare::{CallChange, Comparison, Shift, compare, compare_calls};
 pub use compile::{CompileError, compile};
+pub use contain::{Contained, Relation, contains, contains_within, disjoint, relate};
 pub use data::SeccompData;
 pub use disassemble::disassemble;
 pub use insn::Insn;

@@ -172,13 +172,55 @@ fn rules(call: &Call, row: &Row, values: Values) -> BTreeSet<Rule> {
     }
     let indices: Option<Vec<u8>> = row.parameters.iter().map(|name| index(call, name)).collect();
     let Some(indices) = indices else { return BTreeSet::new() };
-    let rule = |values: &Vec<u64>| {
+    let rule = |mask: u64, values: &[u64]| {
         let comparison = |(index, value): (&u8, &u64)| ArgCmp::masked(*index, mask, *value).ok();
         let comparisons: Option<Vec<ArgCmp>> = indices.iter().zip(values).map(comparison).collect();
         Rule::new(comparisons?).ok()
     };
     // One that cannot be written as a rule leaves the call without rules.
-    values.iter().map(rule).collect::<Option<BTreeSet<Rule>>>().unwrap_or_default()
+    let all: Option<BTreeSet<Rule>> = match indices[..] {
+        [_] if mask.count_ones() <= BITS => {
+            let values: BTreeSet<u64> = values.iter().flatten().copied().collect();
+            minimal(mask, &values).into_iter().map(|(mask, value)| rule(mask, &[value])).collect()
+        }
+        _ => values.iter().map(|values| rule(mask, values)).collect(),
+    };
+    all.unwrap_or_default()
+}
+
+/// With at most so many bits, values are joined into fewer comparisons.
+const BITS: u32 = 8;
+
+/// The fewest pairs of a mask and a value that match these values of the bits in `mask` and no
+/// others: of PROT_WRITE and PROT_EXEC at most one is "no PROT_WRITE" or "no PROT_EXEC".
+fn minimal(mask: u64, values: &BTreeSet<u64>) -> Vec<(u64, u64)> {
+    // Two of one mask that differ in one bit are one without that bit, until none are left.
+    let (mut primes, mut current) = (BTreeSet::new(), BTreeSet::new());
+    current.extend(values.iter().map(|value| (mask, *value)));
+    while !current.is_empty() {
+        let (mut joined, mut used) = (BTreeSet::new(), BTreeSet::new());
+        for &(mask, value) in &current {
+            for bit in (0..64).map(|shift| 1 << shift).filter(|bit| mask & bit != 0) {
+                if current.contains(&(mask, value ^ bit)) {
+                    joined.insert((mask & !bit, value & !bit));
+                    used.insert((mask, value));
+                }
+            }
+        }
+        primes.extend(current.difference(&used).copied());
+        current = joined;
+    }
+    // Of these, always the one that matches most of what is left.
+    let (mut left, mut chosen) = (values.clone(), Vec::new());
+    while !left.is_empty() {
+        let matches =
+            |(mask, value): &(u64, u64)| left.iter().filter(|v| *v & mask == *value).count();
+        let Some(&best) = primes.iter().rev().max_by_key(|prime| matches(prime)) else { break };
+        left.retain(|value| value & best.0 != best.1);
+        primes.remove(&best);
+        chosen.push(best);
+    }
+    chosen
 }
 
 fn index(call: &Call, name: &str) -> Option<u8> {
@@ -346,6 +388,34 @@ mod tests {
         let data = observed(&["prot"], &[&[1], &[3]], false);
         let rules = infer(sysno("mprotect"), &data, BALANCED, false);
         assert!(allows(&rules, &[0, 0, 3]) && !allows(&rules, &[0, 0, 5]));
+    }
+
+    #[test]
+    fn few_comparisons_match_just_the_values() {
+        for mask in [0x6, 0x7, 0x7e02_0000_u64] {
+            let bits: Vec<u64> = (0..64).map(|b| 1 << b).filter(|b| mask & b != 0).collect();
+            let all: Vec<u64> = (0..1_u64 << bits.len())
+                .map(|n| {
+                    bits.iter().enumerate().filter(|(i, _)| n >> i & 1 == 1).map(|(_, b)| b).sum()
+                })
+                .collect();
+            // Some subsets, by the bits of a counter.
+            for subset in (1..4000_u64).step_by(37) {
+                let values: BTreeSet<u64> = all
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| subset >> (i % 12) & 1 == 1)
+                    .map(|(_, v)| *v)
+                    .collect();
+                let found = minimal(mask, &values);
+                for value in &all {
+                    let matched = found.iter().any(|(mask, wanted)| value & mask == *wanted);
+                    assert_eq!(matched, values.contains(value), "{mask:#x} {values:x?} {value:#x}");
+                }
+                assert!(found.len() <= values.len());
+            }
+        }
+        assert_eq!(minimal(6, &BTreeSet::from([0, 2, 4])).len(), 2);
     }
 
     #[test]

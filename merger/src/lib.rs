@@ -11,14 +11,24 @@
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * [`paths`]: the policy in the terms of Landlock
 //! * `derive`: what follows from the allowed calls: variants and implied calls
+//! * `names`: names that a run makes up
+//! * [`diff`]: what changed from one policy or profile to another
+//! * `report`, `explain`, `words`: what a policy says, for people
 
 mod argrule;
 mod derive;
+pub mod diff;
 mod evidence;
+mod explain;
 mod join;
+mod names;
 pub mod paths;
+mod report;
 mod strategy;
+mod words;
 
+pub use explain::{Explanation, SourceOf, explain};
+pub use report::{Context, report};
 pub use strategy::idle_decisions;
 
 use model::{Analysis, Policy, Trace, policy::Settings};

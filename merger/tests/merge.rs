@@ -2,92 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::{DEFAULT, decided, observed, predicted, sysno};
 use model::{
-    Analysis, Arch, Arguments, Decision, Policy, Subject, Sysno, Text, Verdict,
-    analysis::{AnalysedProgram, Layer, Options, Phase, PredictedCall},
-    policy::{
-        ArgumentRules, Entry, Observed, Origins, ProgramIdentity, Settings, Strategy, Withheld,
-    },
-    trace::Site,
+    Arch, Arguments, Policy, Text, Verdict,
+    policy::{ArgumentRules, Entry, Origins, ProgramIdentity, Settings, Strategy, Withheld},
 };
 use profgen_merger::{Input, idle_decisions, merge};
-use std::collections::{BTreeMap, BTreeSet};
-
-const DEFAULT: Settings =
-    Settings { strategy: Strategy::Balanced, arguments: ArgumentRules::Risky };
-
-fn sysno(name: &str) -> Sysno {
-    Sysno::from_name(Arch::X86_64, name).unwrap()
-}
-
-/// A policy of observed calls: `openat`, or `socket domain=2` with a value of an argument.
-fn observed(calls: &[&str]) -> Policy {
-    let mut policy = Policy::default();
-    for call in calls {
-        let (name, argument) =
-            call.split_once(' ').map_or((*call, None), |(name, argument)| (name, Some(argument)));
-        let arguments = argument.map(|argument| {
-            let (parameter, value) = argument.split_once('=').unwrap();
-            let mut arguments = Arguments::new(vec![parameter.to_owned()]);
-            arguments.insert(&[value.parse().unwrap()]);
-            arguments
-        });
-        let seen = Observed {
-            runs: BTreeSet::from(["1".to_owned()]),
-            programs: BTreeMap::from([(Text::from("/bin/a"), None)]),
-            arguments,
-        };
-        let origins = Origins { observed: Some(seen), ..Origins::default() };
-        policy.calls.insert(sysno(name), Entry { origins, ..Entry::default() });
-    }
-    policy
-}
+use std::collections::BTreeSet;
 
 fn merged(calls: &[&str]) -> Policy {
     merge([Input::Policy(observed(calls))], DEFAULT)
-}
-
-/// An analysis that predicts these calls, with any arguments.
-fn predicted(calls: &[&str]) -> Analysis {
-    let call = |name: &&str| {
-        let place = |module: &str, symbol: &str| Site {
-            module: Text::from(module),
-            offset: 16,
-            symbol: Some(symbol.to_owned()),
-        };
-        let call = PredictedCall {
-            layer: Layer::Core,
-            phase: Phase::AfterMain,
-            chain: vec![place("/bin/a", "main+0x4"), place("/lib/libc.so.6", "syscall+0x19")],
-            sites: 1,
-            arguments: BTreeMap::new(),
-        };
-        (sysno(name), call)
-    };
-    Analysis {
-        schema: Default::default(),
-        id: "00000000000000aa".to_owned(),
-        analyzer: "0".to_owned(),
-        options: Options::default(),
-        programs: vec![AnalysedProgram {
-            path: Text::from("/bin/a"),
-            script: None,
-            modules: Vec::new(),
-            calls: calls.iter().map(call).collect(),
-            executes: BTreeSet::new(),
-            opens: BTreeSet::new(),
-            gaps: Vec::new(),
-            assumptions: BTreeSet::new(),
-        }],
-    }
-}
-
-fn decided(decisions: &[(&str, Verdict)]) -> Policy {
-    let decision = |(subject, verdict): &(&str, Verdict)| {
-        let reason = "because".to_owned();
-        (Subject::parse(subject).unwrap(), Decision { verdict: *verdict, reason })
-    };
-    Policy { decisions: decisions.iter().map(decision).collect(), ..Policy::default() }
 }
 
 fn reason<'a>(policy: &'a Policy, name: &str) -> &'a str {
@@ -272,7 +198,7 @@ fn one_program_with_writable_code_frees_the_protection_of_all() {
     assert!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len() == 1);
     both.calls.get_mut(&sysno("mmap")).unwrap().origins.observed.as_mut().unwrap().arguments =
         Some(Arguments { many: true, ..Arguments::new(vec!["prot".to_owned()]) });
-    assert_eq!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len(), 3);
+    assert_eq!(merge([Input::Policy(both.clone())], DEFAULT).calls[&sysno("mmap")].rules.len(), 2);
     let jit = ProgramIdentity { write_and_execute: true, ..ProgramIdentity::default() };
     both.programs.insert(Text::from("/bin/jit"), jit);
     assert!(merge([Input::Policy(both)], DEFAULT).calls[&sysno("mmap")].rules.is_empty());

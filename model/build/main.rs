@@ -4,6 +4,7 @@
 //! A row that is wrong stops the build with its file and line.
 
 mod calls;
+mod constants;
 mod file_ops;
 mod flags;
 mod landlock;
@@ -37,6 +38,7 @@ fn generate() -> Result<()> {
     let calls = calls::parse(&syscalls, &groups, &kinds)?;
     let file_ops = file_ops::parse(&read("file-ops")?, &calls, &accesses)?;
 
+    write("constants.rs", &constants::constants(&read("constants")?, &kinds)?)?;
     write("kinds.rs", &words::emit_kinds(&kinds))?;
     write("accesses.rs", &words::emit_accesses(&accesses))?;
     write("landlock.rs", &landlock::emit(&read("landlock")?, &accesses)?)?;

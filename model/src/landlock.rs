@@ -184,6 +184,8 @@ impl fmt::Display for Place {
 pub struct PathRule {
     /// The rights.
     pub rights: BTreeSet<FsRight>,
+    /// Whether it is on a directory, and grants more than what runs named.
+    pub whole: bool,
     /// What runs did that needs them: accesses, by the path that they named.
     pub observed: BTreeMap<Text, BTreeSet<Access>>,
     /// Why it grants more than what was observed, one sentence each.

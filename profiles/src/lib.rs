@@ -1,4 +1,5 @@
-//! Renders a policy in the formats that other programs enforce, one file per format.
+//! Renders a policy in the formats that other programs enforce, one file per format, and reads what
+//! others wrote in them.
 //!
 //! A format is found by its name, [`format()`], and turns a policy into text and notes:
 //! [`Format::render`]. The notes say what the text allows beyond the policy, and what of the policy
@@ -8,10 +9,16 @@
 //! * `seccomp`: what the dialects of the OCI seccomp profile have in common
 //! * `needs`: what such a profile has to allow: the policy and the container runtime's own calls
 //! * [`runtime`]: the table of those
+//! * [`read`]: profiles as written, in any dialect
+//! * [`lower`]: what a profile does once a runtime has loaded it
+//! * [`lint`]: what is dangerous, redundant or will not work as written
 
 mod docker;
+pub mod lint;
+pub mod lower;
 mod needs;
 mod oci;
+pub mod read;
 pub mod runtime;
 mod seccomp;
 

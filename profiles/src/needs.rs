@@ -2,6 +2,7 @@
 //! with the calls of the container runtime, folded into one set of names.
 
 use crate::{Options, runtime};
+use filter::{Contained, contains};
 use model::{Arch, Policy, Rule, Sysno, policy::Entry};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Need {
     /// Runs of the program made it.
     Observed,
+    /// Code of the program can reach it.
+    Predicted,
+    /// A person decided it.
+    Decided,
     /// The next libc may make it instead of an observed one.
     Variant,
     /// The kernel or the vDSO makes it.
@@ -47,20 +52,36 @@ impl Allowed {
                     let kept = known.entry(rule).or_insert(need);
                     *kept = need.min(*kept);
                 }
+                drop_covered(known);
             }
         }
     }
 
-    /// Whether `self` allows all that `other` does, going by the text of the rules.
+    /// Whether `self` allows all that `other` does, rule by rule.
     fn covers(&self, other: &Allowed) -> bool {
         match (self, other) {
             (Allowed::Any(_), _) => true,
             (Allowed::If(_), Allowed::Any(_)) => false,
             (Allowed::If(own), Allowed::If(other)) => {
-                other.keys().all(|rule| own.contains_key(rule))
+                other.keys().all(|rule| own.keys().any(|wide| covers(wide, rule)))
             }
         }
     }
+}
+
+/// Leaves out rules that another one makes needless: they would never decide.
+fn drop_covered(rules: &mut BTreeMap<Rule, Need>) {
+    let all: Vec<Rule> = rules.keys().cloned().collect();
+    // Of two that mean the same, the first stays.
+    let goes = |rule: &Rule, wide: &Rule| {
+        wide != rule && covers(wide, rule) && (wide < rule || !covers(rule, wide))
+    };
+    rules.retain(|rule, _| !all.iter().any(|wide| goes(rule, wide)));
+}
+
+fn covers(wide: &Rule, narrow: &Rule) -> bool {
+    let set = |rule: &Rule| BTreeSet::from([rule.clone()]);
+    wide == narrow || contains(&set(wide), &set(narrow)) == Contained::Yes
 }
 
 /// The calls that a profile allows, by name.
@@ -118,6 +139,10 @@ fn need(entry: &Entry) -> Need {
     let origins = &entry.origins;
     if origins.observed.is_some() {
         Need::Observed
+    } else if origins.predicted.is_some() {
+        Need::Predicted
+    } else if origins.decided.is_some() {
+        Need::Decided
     } else if !origins.variant.is_empty() {
         Need::Variant
     } else if origins.implied.is_some() {

@@ -169,6 +169,8 @@ impl Profile {
 fn reason(need: Need, rule: Option<&Rule>, options: &Options) -> String {
     let reason = match need {
         Need::Observed => "made by the program".to_owned(),
+        Need::Predicted => "within reach of the program's code; no run made them".to_owned(),
+        Need::Decided => "allowed by decision".to_owned(),
         Need::Variant => {
             "of the same power: another libc makes them instead of those of the program".to_owned()
         }

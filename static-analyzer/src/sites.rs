@@ -67,7 +67,7 @@ fn functions(module: &Module, left: &mut u64) -> Option<Functions> {
 
 /// Whether this file is the one that was recorded: it may have been replaced since, and a process
 /// in another root may have had another one at the path.
-fn ran(module: &Module, file: &File, elf: &ElfFile<'_>, left: &mut u64) -> bool {
+pub(crate) fn ran(module: &Module, file: &File, elf: &ElfFile<'_>, left: &mut u64) -> bool {
     if let Some(build_id) = &module.build_id {
         return elf.build_id().is_ok_and(|own| own.as_ref() == Some(build_id));
     }

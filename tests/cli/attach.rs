@@ -50,7 +50,8 @@ fn tracers(pid: i32) -> Vec<String> {
 
 fn attached(scene: &Scene, target: &Running) -> Running {
     let pid = target.pid().to_string();
-    let tracer = Running::start(scene, &[profgen(), "trace", "-q", "-o", "b", "--pid", &pid]);
+    let tracer =
+        Running::start(scene, &[profgen(), "trace", "-q", "--no-static", "-o", "b", "--pid", &pid]);
     let own = tracer.pid().to_string();
     until("every thread is traced", || tracers(target.pid()).iter().all(|tracer| *tracer == own));
     tracer

@@ -11,7 +11,7 @@ fn allowed(scene: &Scene, policy: &str) -> BTreeSet<String> {
 }
 
 fn trace(scene: &Scene, output: &str, words: &[&str]) {
-    let ran = scene.profgen(&[&["trace", "-q", "-o", output, "--"], words].concat());
+    let ran = scene.profgen(&[&["trace", "-q", "--no-static", "-o", output, "--"], words].concat());
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{words:?}");
 }
 
@@ -26,7 +26,7 @@ fn two_runs_accumulate_and_the_policy_is_their_union() {
     assert_eq!(scene.traces("both").len(), 2);
     assert_eq!(
         names(&scene.path("both")),
-        ["policy.json", "seccomp.json", "traces"].map(str::to_owned).into()
+        ["policy.json", "report.md", "seccomp.json", "traces"].map(str::to_owned).into()
     );
     let one = allowed(&scene, "true.alone/policy.json");
     let other = allowed(&scene, "ls.alone/policy.json");
@@ -90,7 +90,8 @@ fn neither_order_nor_repetition_nor_grouping_of_the_evidence_changes_the_bytes()
 fn the_traced_program_does_not_see_the_bundle_come() {
     for engine in ENGINES {
         let scene = Scene::new();
-        let ran = scene.profgen(&["trace", "-q", "--engine", engine, "--", "ls", "-A"]);
+        let ran =
+            scene.profgen(&["trace", "-q", "--no-static", "--engine", engine, "--", "ls", "-A"]);
         assert_eq!((ran.stdout.as_str(), ran.stderr.as_str(), ran.status), ("", "", 0));
         assert_eq!(scene.names(), ["ls.profgen".to_owned()].into());
         assert!(names(&scene.tmp()).is_empty());
@@ -102,7 +103,8 @@ fn the_bundle_stays_where_it_was_meant_when_the_program_moves_things() {
     let scene = Scene::new();
     fs::create_dir(scene.path("place")).expect("mkdir");
     let script = "mv place moved && mkdir place && cd moved && rm -rf ../place";
-    let ran = scene.profgen(&["trace", "-q", "-o", "place/b", "--", "sh", "-c", script]);
+    let ran =
+        scene.profgen(&["trace", "-q", "--no-static", "-o", "place/b", "--", "sh", "-c", script]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     assert!(scene.path("moved/b/policy.json").exists());
     assert!(!scene.path("place").exists());
@@ -119,7 +121,17 @@ fn a_link_that_the_program_plants_in_the_bundles_place_is_not_followed() {
     ] {
         let scene = Scene::new();
         fs::create_dir(scene.path("elsewhere")).expect("mkdir");
-        let ran = scene.profgen(&["trace", "-q", "-o", "x.profgen", "--", "sh", "-c", script]);
+        let ran = scene.profgen(&[
+            "trace",
+            "-q",
+            "--no-static",
+            "-o",
+            "x.profgen",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ]);
         crate::scene::failed(&ran, 125, &["x.profgen"]);
         assert!(names(&scene.path("elsewhere")).is_empty(), "{script}");
         assert!(!scene.path(kept).is_dir() || kept.contains('/'), "{script}");
@@ -136,7 +148,8 @@ fn links_that_the_program_plants_at_the_bundles_files_are_replaced() {
     scene.write("precious", "precious");
     let script = "mkdir -p x.profgen/traces; cd x.profgen
         ln -s ../precious policy.json; ln -s ../precious seccomp.json";
-    let ran = scene.profgen(&["trace", "-q", "-o", "x.profgen", "--", "sh", "-c", script]);
+    let ran =
+        scene.profgen(&["trace", "-q", "--no-static", "-o", "x.profgen", "--", "sh", "-c", script]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     assert_eq!(fs::read_to_string(scene.path("precious")).expect("read"), "precious");
     for name in ["policy.json", "seccomp.json"] {
@@ -151,7 +164,7 @@ fn runs_at_the_same_time_all_land_in_one_bundle() {
     let scene = Scene::new();
     let ran = scene.sh(r#"for i in 1 2 3 4; do
             for engine in ptrace notify; do
-                "$PROFGEN" trace -q -o b --engine $engine -- sh -c "exit $i" || echo $? &
+                "$PROFGEN" trace -q --no-static -o b --engine $engine -- sh -c "exit $i" || echo $? &
             done
         done; wait"#);
     let mut lines: Vec<&str> = ran.stdout.lines().collect();
@@ -164,5 +177,5 @@ fn runs_at_the_same_time_all_land_in_one_bundle() {
     let merged = scene.profgen(&["merge", "-o", "-", "b"]);
     let written = fs::read_to_string(scene.path("b/policy.json")).expect("read");
     assert_eq!(merged.stdout, written);
-    assert_eq!(names(&scene.path("b")).len(), 3);
+    assert_eq!(names(&scene.path("b")).len(), 4, "policy, profile, report, traces");
 }

@@ -4,7 +4,7 @@ use crate::scene::{ARCH, ENGINES, Scene};
 use crate::support::{fixtures, skip};
 
 fn learn(scene: &Scene, bundle: &str, words: &[&str]) {
-    let ran = scene.profgen(&[&["trace", "-q", "-o", bundle, "--"], words].concat());
+    let ran = scene.profgen(&[&["trace", "-q", "--no-static", "-o", bundle, "--"], words].concat());
     assert_eq!(ran.stderr, "", "{words:?}: {ran:?}");
 }
 
@@ -96,7 +96,8 @@ fn audit_without_violations_ends_as_the_command_does() {
         ("kill -35 $$", 163),
     ] {
         let words = ["sh", "-c", script];
-        let traced = scene.profgen(&[&["trace", "-q", "-o", "b", "--"], &words[..]].concat());
+        let traced =
+            scene.profgen(&[&["trace", "-q", "--no-static", "-o", "b", "--"], &words[..]].concat());
         assert_eq!(traced.status, status, "{script}");
         let ran = scene.profgen(&[&["run", "--audit", "--policy", "b", "--"], &words[..]].concat());
         assert_eq!((ran.status, ran.stderr.as_str()), (status, ""), "{script}");

@@ -6,7 +6,8 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 /// A policy to run things under.
 fn policy_of(scene: &Scene, words: &[&str]) {
-    let traced = scene.profgen(&[&["trace", "-q", "-o", "known.profgen", "--"], words].concat());
+    let traced = scene
+        .profgen(&[&["trace", "-q", "--no-static", "-o", "known.profgen", "--"], words].concat());
     assert_eq!(traced.status, 0, "{traced:?}");
 }
 
@@ -159,7 +160,7 @@ fn trace_to_full_disk(
         r#"mkdir full && mount -t tmpfs -o size={size} tmpfs full || exit 99
         {before}
         cat /dev/zero > full/filler 2>/dev/null
-        "$PROFGEN" trace -q -o full/b.profgen -- sh -c 'echo ran'
+        "$PROFGEN" trace -q --no-static -o full/b.profgen -- sh -c 'echo ran'
         status=$?
         find full/b.profgen -type f 2>/dev/null | sort | xargs -r sha256sum >after
         exit $status"#
@@ -204,12 +205,12 @@ fn on_a_full_disk_an_older_bundle_stays_as_it_was() {
         return;
     }
     let scene = Scene::new();
-    let before = r#""$PROFGEN" trace -q -o full/b.profgen -- true || exit 99
+    let before = r#""$PROFGEN" trace -q --no-static -o full/b.profgen -- true || exit 99
         find full/b.profgen -type f | sort | xargs sha256sum >before"#;
     let (ran, after) = trace_to_full_disk(&scene, "256k", before);
     failed(&ran, 125, &["no space left on device"]);
     let before = fs::read_to_string(scene.path("before")).expect("before");
-    assert_eq!(before.lines().count(), 3, "{before}");
+    assert_eq!(before.lines().count(), 4, "policy, profile, report, trace: {before}");
     assert_eq!(after, before);
     assert_eq!(names(&scene.tmp()).len(), 1);
 }
@@ -222,12 +223,12 @@ fn a_disk_that_is_full_after_the_trace_keeps_it_whole_and_the_older_policy() {
     let scene = Scene::new();
     // Room for the trace alone: half of what the first run left is its trace.
     let script = r#"mkdir full && mount -t tmpfs -o size=512k tmpfs full || exit 99
-        "$PROFGEN" trace -q -o full/b.profgen -- sh -c : || exit 99
+        "$PROFGEN" trace -q --no-static -o full/b.profgen -- sh -c : || exit 99
         sha256sum full/b.profgen/*.json >before
         size=$(cat full/b.profgen/traces/* | wc -c)
         cat /dev/zero >full/filler 2>/dev/null
         truncate -s -$(( (size / 4096 + 2) * 4096 )) full/filler
-        "$PROFGEN" trace -q -o full/b.profgen -- sh -c :
+        "$PROFGEN" trace -q --no-static -o full/b.profgen -- sh -c :
         status=$?
         sha256sum full/b.profgen/*.json >after
         cp -r full/b.profgen/traces copy

@@ -59,7 +59,17 @@ fn ends_as_natively(scene: &Scene, name: &str, bytes: &[u8]) {
         if native == Native::Hung {
             continue;
         }
-        let ran = scene.profgen(&["trace", "-q", "--engine", engine, "-o", "b", "--", "./damaged"]);
+        let ran = scene.profgen(&[
+            "trace",
+            "-q",
+            "--no-static",
+            "--engine",
+            engine,
+            "-o",
+            "b",
+            "--",
+            "./damaged",
+        ]);
         let what = format!("{name}, {engine}, natively {native:?}: {ran:?}");
         let wrote = scene.path("b").join("policy.json").exists();
         match native {
@@ -247,7 +257,7 @@ fn a_forged_trace_in_a_bundle_fails_the_next_run_which_is_kept() {
         failed(&scene.profgen(&["merge", "-o", "-", "notify.profgen"]), 2, &[name, word]);
         fs::remove_file(file).expect("remove");
     }
-    let ran = scene.profgen(&["trace", "-q", "-o", "notify.profgen", "--", "true"]);
+    let ran = scene.profgen(&["trace", "-q", "--no-static", "-o", "notify.profgen", "--", "true"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "once it is gone, all is well");
 }
 
@@ -283,7 +293,7 @@ fn evidence_without_permission_is_named() {
     let scene = Scene::new();
     let (user, program) = scene.ordinary_user();
     let run = |words: &[&str]| scene.run(&[&user[..], &[program.as_str()], words].concat());
-    let traced = run(&["trace", "-q", "-o", "b", "--", "true"]);
+    let traced = run(&["trace", "-q", "--no-static", "-o", "b", "--", "true"]);
     assert_eq!(traced.status, 0, "{traced:?}");
     let closed = scene.traces("b")[0].display().to_string();
     assert_eq!(scene.run(&["chmod", "000", &closed]).status, 0);

@@ -306,7 +306,9 @@ fn a_call_site_is_named_after_its_function_when_the_program_is_not_stripped() {
     let name = wx.rsplit('/').next().expect("a name");
     for engine in ENGINES {
         let scene = Scene::new();
-        let (_, record) = scene.trace(engine, &[&wx, "own"]);
+        let options = ["trace", "-q", "-o", "b", "--engine", engine, "--", &wx, "own"];
+        assert_eq!(scene.profgen(&options).status, 0);
+        let record = scene.record("b");
         let site = &record.program(name)["calls"][ARCH]["getppid"]["site"];
         assert_eq!(site["module"], wx.as_str(), "{engine}");
         let symbol = site["symbol"].as_str().expect("a symbol");

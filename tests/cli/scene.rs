@@ -106,7 +106,7 @@ impl Scene {
     /// Traces words into `ENGINE.profgen`, and reads the trace, which must be valid.
     pub fn trace(&self, engine: &str, words: &[&str]) -> (Ran, Record) {
         let bundle = format!("{engine}.profgen");
-        let options = ["trace", "-q", "-o", &bundle, "--engine", engine, "--"];
+        let options = ["trace", "-q", "--no-static", "-o", &bundle, "--engine", engine, "--"];
         let ran = self.profgen(&[&options, words].concat());
         (ran, self.record(&bundle))
     }

@@ -59,8 +59,20 @@ impl Running {
     }
 
     pub fn trace(scene: &Scene, engine: &str, script: &str) -> Running {
-        let words =
-            [profgen(), "trace", "-q", "-o", "b", "--engine", engine, "--", "sh", "-c", script];
+        let words = [
+            profgen(),
+            "trace",
+            "-q",
+            "--no-static",
+            "-o",
+            "b",
+            "--engine",
+            engine,
+            "--",
+            "sh",
+            "-c",
+            script,
+        ];
         Running::start(scene, &words)
     }
 
@@ -222,8 +234,8 @@ fn the_death_of_a_command_by_a_signal_is_passed_on() {
         let script = format!("ulimit -c 0; kill -{number} $$");
         for prefix in [
             vec![],
-            vec![profgen(), "trace", "-q", "-o", "b", "--engine", "ptrace", "--"],
-            vec![profgen(), "trace", "-q", "-o", "b", "--engine", "notify", "--"],
+            vec![profgen(), "trace", "-q", "--no-static", "-o", "b", "--engine", "ptrace", "--"],
+            vec![profgen(), "trace", "-q", "--no-static", "-o", "b", "--engine", "notify", "--"],
             vec![profgen(), "run", "--policy", "b", "--"],
             vec![profgen(), "run", "--audit", "--policy", "b", "--"],
         ] {
@@ -235,7 +247,7 @@ fn the_death_of_a_command_by_a_signal_is_passed_on() {
     let shown = scene.run(&[
         "bash",
         "-c",
-        r#""$PROFGEN" trace -q -o b -- sh -c 'ulimit -c 0; kill -SEGV $$'; echo $?"#,
+        r#""$PROFGEN" trace -q --no-static -o b -- sh -c 'ulimit -c 0; kill -SEGV $$'; echo $?"#,
     ]);
     assert_eq!(shown.stdout, "139\n");
 }

@@ -12,7 +12,7 @@ fn ways(scene: &Scene, prepare: &str, command: &str) -> Vec<(String, Ran)> {
     };
     run("native", "");
     for engine in ENGINES {
-        run(engine, &format!(r#""$PROFGEN" trace -q -o b --engine {engine} --"#));
+        run(engine, &format!(r#""$PROFGEN" trace -q --no-static -o b --engine {engine} --"#));
     }
     run("run", r#""$PROFGEN" run --policy b --"#);
     run("run --audit", r#""$PROFGEN" run --audit --policy b --"#);
@@ -82,8 +82,8 @@ ctypes.CDLL(None).execve(words[0], array(words), environment)
     let mut all = Vec::new();
     for words in [
         &[][..],
-        &[profgen, "trace", "-q", "-o", "b", "--engine", "ptrace", "--"],
-        &[profgen, "trace", "-q", "-o", "b", "--engine", "notify", "--"],
+        &[profgen, "trace", "-q", "--no-static", "-o", "b", "--engine", "ptrace", "--"],
+        &[profgen, "trace", "-q", "--no-static", "-o", "b", "--engine", "notify", "--"],
         &[profgen, "run", "--policy", "b", "--"],
     ] {
         all.push(scene.run(&[&["/usr/bin/python3", "-c", script], words].concat()));
@@ -110,8 +110,8 @@ fn signals_credentials_and_processors_are_the_same() {
     let mut all = Vec::new();
     for prefix in [
         "",
-        r#""$PROFGEN" trace -q -o c --engine ptrace --"#,
-        r#""$PROFGEN" trace -q -o c --engine notify --"#,
+        r#""$PROFGEN" trace -q --no-static -o c --engine ptrace --"#,
+        r#""$PROFGEN" trace -q --no-static -o c --engine notify --"#,
         r#""$PROFGEN" run --policy c --"#,
         r#""$PROFGEN" run --audit --policy c --"#,
     ] {
@@ -145,8 +145,8 @@ fn descriptors_are_the_same() {
         let mut outputs = Vec::new();
         for prefix in [
             "",
-            r#""$PROFGEN" trace -q -o b --engine ptrace --"#,
-            r#""$PROFGEN" trace -q -o b --engine notify --"#,
+            r#""$PROFGEN" trace -q --no-static -o b --engine ptrace --"#,
+            r#""$PROFGEN" trace -q --no-static -o b --engine notify --"#,
             r#""$PROFGEN" run --policy b --"#,
             r#""$PROFGEN" run --audit --policy b --"#,
         ] {
@@ -179,8 +179,8 @@ fn closed_standard_streams_stay_closed() {
         let mut all = Vec::new();
         for prefix in [
             "",
-            r#""$PROFGEN" trace -q -o b --engine ptrace --"#,
-            r#""$PROFGEN" trace -q -o b --engine notify --"#,
+            r#""$PROFGEN" trace -q --no-static -o b --engine ptrace --"#,
+            r#""$PROFGEN" trace -q --no-static -o b --engine notify --"#,
             r#""$PROFGEN" run --policy b --"#,
             r#""$PROFGEN" run --audit --policy b --"#,
         ] {
@@ -214,8 +214,8 @@ fn a_closed_pipe_ends_the_command_as_without_profgen() {
         let mut all = Vec::new();
         for prefix in [
             "",
-            r#""$PROFGEN" trace -q -o b --engine ptrace --"#,
-            r#""$PROFGEN" trace -q -o b --engine notify --"#,
+            r#""$PROFGEN" trace -q --no-static -o b --engine ptrace --"#,
+            r#""$PROFGEN" trace -q --no-static -o b --engine notify --"#,
             r#""$PROFGEN" run --policy b --"#,
             r#""$PROFGEN" run --audit --policy b --"#,
         ] {

@@ -138,7 +138,7 @@ print("count", "=", count, flush=True)
         scene.write("count.py", script);
         let mut terminal = shell(&scene);
         let line = format!(
-            "\"$PROFGEN\" trace -q -o b --engine {engine} -- /usr/bin/python3 count.py; echo status=$?\n"
+            "\"$PROFGEN\" trace -q --no-static -o b --engine {engine} -- /usr/bin/python3 count.py; echo status=$?\n"
         );
         terminal.type_in(&line);
         terminal.shows("ready", 1);
@@ -157,7 +157,7 @@ fn ctrl_c_ends_a_command_as_without_profgen() {
         let scene = Scene::new();
         let mut terminal = shell(&scene);
         terminal.type_in(&format!(
-            "\"$PROFGEN\" trace -q -o b --engine {engine} -- sh -c 'echo re\"\"ady; exec sleep 60'\n"
+            "\"$PROFGEN\" trace -q --no-static -o b --engine {engine} -- sh -c 'echo re\"\"ady; exec sleep 60'\n"
         ));
         terminal.shows("ready", 1);
         until("it sleeps", || below(&scene, "sleep").is_some());
@@ -179,7 +179,7 @@ fn ctrl_z_stops_a_traced_command_and_fg_continues_it() {
         let mut terminal = shell(&scene);
         let script = "echo $$ >pid; while [ ! -e stop ]; do sleep 0.02; echo x >>ticks; done; echo do\"\"ne; exit 5";
         terminal.type_in(&format!(
-            "\"$PROFGEN\" trace -q -o b --engine {engine} -- sh -c '{script}'\n"
+            "\"$PROFGEN\" trace -q --no-static -o b --engine {engine} -- sh -c '{script}'\n"
         ));
         let ticks = || fs::metadata(scene.path("ticks")).map_or(0, |metadata| metadata.len());
         until("it runs", || ticks() > 4);
@@ -241,7 +241,9 @@ fn the_streams_that_the_command_has_are_the_terminal() {
         let words = [
             "sh",
             "-c",
-            &format!("exec \"$PROFGEN\" trace -q -o b --engine {engine} -- sh -c '{test}'"),
+            &format!(
+                "exec \"$PROFGEN\" trace -q --no-static -o b --engine {engine} -- sh -c '{test}'"
+            ),
         ];
         let terminal = Terminal::start(&scene, &words);
         assert_eq!(terminal.ends(), "yes\r\n", "{engine}");

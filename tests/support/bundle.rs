@@ -29,7 +29,8 @@ impl Bundle {
     /// Traces one run of the workload in `scene`.
     pub fn trace(&self, scene: &Scene<'_>, engine: &str) -> Ran {
         let out = self.0.path().display().to_string();
-        let words = [profgen(), "trace", "-o", &out, "--engine", engine, "--quiet", "--"];
+        let words =
+            [profgen(), "trace", "-o", &out, "--engine", engine, "--no-static", "--quiet", "--"];
         let ran = scene.run(&words);
         assert_eq!(
             ran.status, scene.workload.status,

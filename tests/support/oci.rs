@@ -21,7 +21,7 @@ const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KIL
 ///
 /// crun 1.8 knows cgroups of version 2 only: where the machine has version 1, it is shown a tree of version 2,
 /// which runc must not see, as it would take it for the whole.
-const START: &str = r#"
+pub const START: &str = r#"
 mount --rbind / "$1/rootfs" || exit 125
 if [ "$0" = crun ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
     mount -t cgroup2 none /sys/fs/cgroup || exit 125

@@ -15,7 +15,7 @@ use nix::{
     sys::ptrace::{self, Options as PtraceOptions},
     unistd::Pid,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use supervisor::{
     Child, Command, Ending, Watch,
     launch::{Report, every_call},
@@ -39,11 +39,13 @@ struct Tracee {
     calls: Calls,
     /// A call whose exit stop is to come, and its result when that is wanted.
     entered: Option<Option<Pending>>,
+    /// Its maker's event is still to come: the two are reported in any order.
+    unannounced: bool,
 }
 
 impl Tracee {
     fn new(calls: Calls) -> Tracee {
-        Tracee { calls, entered: None }
+        Tracee { calls, entered: None, unannounced: false }
     }
 }
 
@@ -133,6 +135,9 @@ pub struct Engine<'a> {
     /// Set while the child has not yet executed the command.
     pub before_exec: bool,
     tracees: HashMap<i32, Tracee>,
+    /// Those that came and went before their maker's event: that tells nothing new, though the
+    /// child may still be there as a zombie.
+    came_and_went: HashSet<i32>,
     calls: Calls,
     ending: Ending,
     ended: Option<Ended>,
@@ -147,6 +152,7 @@ impl<'a> Engine<'a> {
             command: None,
             before_exec: false,
             tracees: HashMap::new(),
+            came_and_went: HashSet::new(),
             calls,
             ending: Ending::new(&options.signals),
             ended: None,
@@ -220,6 +226,9 @@ impl<'a> Engine<'a> {
     }
 
     fn gone(&mut self, tid: i32, wait: Wait) {
+        if self.tracees.get(&tid).is_some_and(|tracee| tracee.unannounced) {
+            self.came_and_went.insert(tid);
+        }
         self.forget(tid);
         if self.command == Some(tid) {
             self.options.signals.pass_to_nobody();
@@ -244,7 +253,9 @@ impl<'a> Engine<'a> {
     fn stopped(&mut self, tid: i32, stop: Stop) {
         if !self.tracees.contains_key(&tid) {
             // A new child can stop before its parent's event says that it was made.
-            self.add(tid);
+            self.came_and_went.remove(&tid);
+            let tracee = Tracee { unannounced: true, ..Tracee::new(self.calls) };
+            self.tracees.insert(tid, tracee);
             self.recorder.process_of(tid);
         }
         match stop {
@@ -399,12 +410,14 @@ impl<'a> Engine<'a> {
     fn forked(&mut self, tid: i32) {
         let Ok(child) = ptrace::getevent(Pid::from_raw(tid)) else { return };
         let child = child as i32;
-        if !self.recorder.forked(tid, child) {
+        if self.came_and_went.remove(&child) || !self.recorder.forked(tid, child) {
             return;
         }
         let calls = self.calls_of(tid);
+        let tracee = self.tracees.entry(child).or_insert(Tracee::new(calls));
         // Its filters are its maker's, also when it stopped before its maker did.
-        self.tracees.entry(child).or_insert(Tracee::new(calls)).calls = calls;
+        tracee.calls = calls;
+        tracee.unannounced = false;
     }
 }
 

@@ -88,6 +88,7 @@ impl Granter<'_> {
             rule.rights.extend(rights);
             rule.observed.entry(path.clone()).or_default().insert(access);
             rule.widened.extend(why.map(str::to_owned));
+            rule.whole |= why.is_some() || rights.iter().any(|right| !right.of_files());
         }
     }
 
