@@ -318,13 +318,21 @@ pub struct EmitArguments {
     /// commas: what they need themselves is allowed too [default: as the format's users need it]
     #[arg(long, value_name = "RUNTIME")]
     pub runtime: Option<String>,
+    /// Landlock's formats: the ABI of the kernel [default: the newest that the format has]
+    #[arg(long, value_name = "N")]
+    pub landlock_abi: Option<u32>,
+    /// Landlock's formats: how far paths are generalised: `exact`, `balanced`, or so many files of
+    /// a directory as make it the directory [default: balanced]
+    #[arg(long, value_name = "HOW")]
+    pub paths: Option<Paths>,
     /// Do not say what the format cannot express
     #[arg(short, long)]
     pub quiet: bool,
 }
 
 fn format_names() -> Vec<&'static str> {
-    profiles::formats().iter().map(|format| format.name()).collect()
+    let of_landlock = profiles::landlock::Form::ALL.iter().map(|form| form.name());
+    profiles::formats().iter().map(|format| format.name()).chain(of_landlock).collect()
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,7 @@ mod words;
 pub use explain::{Explanation, SourceOf, explain};
 pub use report::{Context, report};
 pub use strategy::idle_decisions;
+pub use words::markdown;
 
 use model::{Analysis, Policy, Trace, policy::Settings};
 
