@@ -148,7 +148,10 @@ fn unhandled_notes(abi: u32) -> Vec<String> {
 /// `count` says how many files there are below a path, where that can be known.
 pub fn summary(landlock: &LandlockPolicy, count: impl Fn(&Text) -> Option<usize>) -> Vec<String> {
     let mut lines = landlock.notes.clone();
-    let whole = landlock.rules.iter().filter(|(_, rule)| rule.whole);
+    // A directory that is only listed grants no file.
+    let whole = landlock.rules.iter().filter(|(_, rule)| {
+        rule.whole && rule.rights.iter().any(|right| *right != FsRight::ReadDir)
+    });
     for (place, PathRule { rights, observed, widened, .. }) in whole {
         let rights: Vec<&str> = rights.iter().map(|right| right.name()).collect();
         let mut line = format!("{place}: {} used", observed.len());

@@ -2,7 +2,7 @@
 //! the kernel's documentation advises.
 
 use super::absolute;
-use model::landlock::{FsRight, LandlockPolicy, NetRight};
+use model::landlock::{FsRight, LandlockPolicy, NetRight, Scope};
 use std::collections::BTreeMap;
 
 /// What stands at the top of the C text.
@@ -31,31 +31,41 @@ pub(super) fn c(landlock: &LandlockPolicy, notes: &mut Vec<String>) -> String {
         true => "0".to_owned(),
         false => names.join(" | "),
     };
-    let fs = |right: &FsRight| format!("LANDLOCK_ACCESS_FS_{}", right.name().to_uppercase());
-    let net = |right: &NetRight| format!("LANDLOCK_ACCESS_NET_{}", right.name().to_uppercase());
-    let scope = landlock
-        .scoped
-        .iter()
-        .map(|scope| format!("LANDLOCK_SCOPE_{}", scope.name().to_uppercase()));
+    let fs = |right: &FsRight| format!("FS_{}", right.name().to_uppercase());
+    let net = |right: &NetRight| format!("NET_{}", right.name().to_uppercase());
+    let scope =
+        landlock.scoped.iter().map(|scope| format!("SCOPE_{}", scope.name().to_uppercase()));
+    let lists = [
+        ("FS", FsRight::ALL.iter().map(|right| right.name()).collect::<Vec<_>>()),
+        ("NET", NetRight::ALL.iter().map(|right| right.name()).collect()),
+        ("SCOPE", Scope::ALL.iter().map(|scope| scope.name()).collect()),
+    ];
+    for (prefix, names) in lists {
+        for (bit, name) in names.into_iter().enumerate() {
+            let name = name.to_uppercase();
+            out += &format!("#define {prefix}_{name} (UINT64_C(1) << {bit})\n");
+        }
+    }
+    out.push('\n');
     out += &format!(
-        "static const struct landlock_ruleset_attr handled = {{\n\t.handled_access_fs = {},\n\t\
+        "static const struct ruleset_attr handled = {{\n\t.handled_access_fs = {},\n\t\
          .handled_access_net = {},\n\t.scoped = {},\n}};\n\n",
         bits(landlock.handled_fs.iter().map(fs).collect()),
         bits(landlock.handled_net.iter().map(net).collect()),
         bits(scope.collect()),
     );
-    out += "static const struct {\n\tconst char *path;\n\t__u64 rights;\n} paths[] = {\n";
+    out += "static const struct {\n\tconst char *path;\n\tuint64_t rights;\n} paths[] = {\n";
     for (path, rights) in by_path(landlock) {
         let rights = bits(rights.iter().map(fs).collect());
         out += &format!("\t{{ \"{}\", {rights} }},\n", c_string(&path));
     }
     out += "\t{ NULL, 0 },\n};\n\n";
-    out += "static const struct landlock_net_port_attr ports[] = {\n";
+    out += "static const struct net_port_attr ports[] = {\n";
     for (port, rights) in &landlock.ports {
         let rights = bits(rights.iter().map(net).collect());
         out += &format!("\t{{ .allowed_access = {rights}, .port = {port} }},\n");
     }
-    out += "\t{ 0 },\n};\n\n";
+    out += "\t{ 0, 0 },\n};\n\n";
     out + C_TAIL
 }
 
