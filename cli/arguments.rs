@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use merger::paths::Paths;
 use std::{ffi::OsString, path::PathBuf};
 
 /// Least-privilege profiles from what a program does and why.
@@ -317,13 +318,21 @@ pub struct EmitArguments {
     /// commas: what they need themselves is allowed too [default: as the format's users need it]
     #[arg(long, value_name = "RUNTIME")]
     pub runtime: Option<String>,
+    /// Landlock's formats: the ABI of the kernel [default: the newest that the format has]
+    #[arg(long, value_name = "N")]
+    pub landlock_abi: Option<u32>,
+    /// Landlock's formats: how far paths are generalised: `exact`, `balanced`, or so many files of
+    /// a directory as make it the directory [default: balanced]
+    #[arg(long, value_name = "HOW")]
+    pub paths: Option<Paths>,
     /// Do not say what the format cannot express
     #[arg(short, long)]
     pub quiet: bool,
 }
 
 fn format_names() -> Vec<&'static str> {
-    profiles::formats().iter().map(|format| format.name()).collect()
+    let of_landlock = profiles::landlock::Form::ALL.iter().map(|form| form.name());
+    profiles::formats().iter().map(|format| format.name()).chain(of_landlock).collect()
 }
 
 #[derive(Debug, Args)]
@@ -334,6 +343,20 @@ pub struct RunArguments {
     /// Deny nothing, and report what the policy would deny
     #[arg(long)]
     pub audit: bool,
+    /// Enforce system calls only, and not what Landlock can: files, ports, signals
+    #[arg(long)]
+    pub no_landlock: bool,
+    /// Use no more of Landlock than this ABI has, as an older kernel would [default: what the
+    /// kernel has]
+    #[arg(long, value_name = "N", conflicts_with = "no_landlock")]
+    pub landlock_abi: Option<u32>,
+    /// How far Landlock's paths are generalised: `exact`, `balanced`, or so many files of a
+    /// directory as make it the directory [default: balanced]
+    #[arg(long, value_name = "HOW")]
+    pub paths: Option<Paths>,
+    /// Do not say what is enforced
+    #[arg(short, long)]
+    pub quiet: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,

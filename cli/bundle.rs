@@ -10,7 +10,10 @@ use crate::{
     files::{Plain, open_directory, read_in, write_in},
 };
 use anyhow::{Context as _, bail};
-use merger::{Context, Input as Evidence};
+use merger::{
+    Context, Input as Evidence,
+    paths::{self, PathOptions},
+};
 use model::{Analysis, Arch, Document, Policy, Trace, document::from_json, document::to_json};
 use nix::{
     dir::Dir,
@@ -20,6 +23,7 @@ use nix::{
     unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat},
 };
 use profiles::{
+    landlock::Form,
     lower::Machine,
     read::{Input, docker_default},
 };
@@ -38,6 +42,8 @@ pub const POLICY: &str = "policy.json";
 pub const SECCOMP: &str = "seccomp.json";
 /// What a reviewer reads.
 pub const REPORT: &str = "report.md";
+/// Landlock's rules.
+pub const LANDLOCK: &str = "landlock.json";
 /// The analysis of what the runs executed.
 pub const ANALYSIS: &str = "analysis.json";
 const TRACES: &str = "traces";
@@ -182,6 +188,8 @@ pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
     }
     let rendered = emit::render("docker", policy, None)?;
     bundle.write(SECCOMP, rendered.text.as_bytes())?;
+    let rules = emit::rules(Form::Json, policy, PathOptions::default())?;
+    bundle.write(LANDLOCK, rules.text.as_bytes())?;
     Ok(rendered.notes)
 }
 
@@ -190,7 +198,17 @@ fn report(policy: &Policy) -> anyhow::Result<String> {
     let docker_default = Input::Seccomp(docker_default())
         .lower(&machine)
         .context("cannot read the profile that is built in")?;
-    let context = Context { docker_default: &docker_default.ruleset(), sections: &[] };
+    let landlock = paths::landlock(policy, PathOptions::default());
+    // How many files a rule reaches depends on the machine, and the report only on the evidence.
+    let rules = paths::summary(&landlock, |_| None);
+    let rules = rules.iter().map(|line| format!("* {}", merger::markdown(line))).collect();
+    let warnings: Vec<String> =
+        landlock.notes.iter().map(|note| format!("landlock: {note}")).collect();
+    let context = Context {
+        docker_default: &docker_default.ruleset(),
+        warnings: &warnings,
+        sections: &[("Directories that Landlock grants whole".to_owned(), rules)],
+    };
     Ok(merger::report(policy, &context))
 }
 

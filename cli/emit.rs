@@ -6,12 +6,21 @@ use crate::{
     files,
 };
 use anyhow::Context;
-use model::Policy;
-use profiles::{Rendered, runtime::targets};
+use merger::paths::PathOptions;
+use model::{Policy, policy::EvidenceKind};
+use profiles::{Rendered, landlock::Form, runtime::targets};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
-    let rendered = render(&arguments.format, &policy, arguments.runtime.as_deref())?;
+    let rendered = match Form::of_name(&arguments.format) {
+        Some(form) => {
+            let mut options = PathOptions::default();
+            options.abi = arguments.landlock_abi.unwrap_or(options.abi);
+            options.paths = arguments.paths.unwrap_or(options.paths);
+            rules(form, &policy, options)?
+        }
+        None => render(&arguments.format, &policy, arguments.runtime.as_deref())?,
+    };
     files::write(&arguments.output, rendered.text.as_bytes())?;
     if !arguments.quiet {
         for note in &rendered.notes {
@@ -19,6 +28,17 @@ pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
         }
     }
     Ok(Status::Code(0))
+}
+
+/// Renders what Landlock can enforce of a policy.
+///
+/// # Errors
+/// When the text could not be built.
+pub fn rules(form: Form, policy: &Policy, options: PathOptions) -> anyhow::Result<Rendered> {
+    let landlock = merger::paths::landlock(policy, options);
+    let runs = policy.evidence.values().filter(|piece| piece.kind == EvidenceKind::Trace);
+    let command = runs.map(|piece| &piece.command[..]).next().unwrap_or_default();
+    Ok(form.render(&landlock, command)?)
 }
 
 /// Renders a policy for these runtimes, or for those that most users of the format have.

@@ -3,12 +3,20 @@
 
 mod audit;
 mod enforce;
+mod landlock;
 
+pub use self::landlock::{Enforced, kernel_abi};
 pub use audit::{Audit, Violation, audit};
 pub use enforce::enforce;
 
 use nix::errno::Errno;
 use supervisor::{LaunchError, command::describe};
+
+impl From<::landlock::RulesetError> for ConfineError {
+    fn from(error: ::landlock::RulesetError) -> ConfineError {
+        ConfineError::Landlock(error.to_string())
+    }
+}
 
 /// Why a program could not be run under its policy.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +30,9 @@ pub enum ConfineError {
     /// The kernel refuses the filter.
     #[error("cannot confine: the kernel refuses {}: {}", .0, describe(*.1))]
     Refused(&'static str, Errno),
+    /// The kernel refuses the rules on files and ports.
+    #[error("cannot confine: the kernel refuses the rules of Landlock: {0}")]
+    Landlock(String),
     /// The kernel would not execute the command.
     #[error("{}", describe(*.0))]
     NotExecuted(Errno),

@@ -16,10 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn observed(trace: Trace) -> Policy {
     let mut policy = Policy::default();
     let run = trace.id;
+    let mut places = trace.command.places;
+    places.insert("CWD".to_owned(), trace.command.directory);
     let evidence = Evidence {
         kind: EvidenceKind::Trace,
         command: trace.command.argv,
         gaps: trace.completeness.gaps().into_iter().collect(),
+        places,
+        single: trace.processes.len() == 1,
     };
     policy.evidence.insert(run.clone(), evidence);
     for program in trace.programs {
@@ -97,6 +101,8 @@ pub(crate) fn predicted(analysis: Analysis) -> Policy {
         kind: EvidenceKind::Analysis,
         command: analysis.programs.iter().map(|program| program.path.clone()).collect(),
         gaps: gaps(&analysis.programs),
+        places: BTreeMap::new(),
+        single: false,
     };
     policy.evidence.insert(id.clone(), evidence);
     for program in analysis.programs {

@@ -218,11 +218,13 @@ fn by_place(one: &Site, two: &Site) -> Ordering {
 /// Two records of one id are the same run, unless one was changed by hand: then what either says
 /// was missed counts, and of the command the smaller.
 fn join_evidence(known: &mut Evidence, new: Evidence) {
-    let Evidence { kind, command, gaps } = new;
+    let Evidence { kind, command, gaps, places, single } = new;
     known.gaps.extend(gaps);
-    if (&kind, &command) < (&known.kind, &known.command) {
+    known.single &= single;
+    if (&kind, &command, &places) < (&known.kind, &known.command, &known.places) {
         known.kind = kind;
         known.command = command;
+        known.places = places;
     }
 }
 

@@ -9,6 +9,7 @@
 //! * `join`: the union of two policies
 //! * `strategy`: which calls of the evidence are allowed, and which are withheld
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
+//! * [`paths`]: the policy in the terms of Landlock
 //! * `derive`: what follows from the allowed calls: variants and implied calls
 //! * `names`: names that a run makes up
 //! * [`diff`]: what changed from one policy or profile to another
@@ -21,6 +22,7 @@ mod evidence;
 mod explain;
 mod join;
 mod names;
+pub mod paths;
 mod report;
 mod strategy;
 mod words;
@@ -28,6 +30,7 @@ mod words;
 pub use explain::{Explanation, SourceOf, explain};
 pub use report::{Context, report};
 pub use strategy::idle_decisions;
+pub use words::markdown;
 
 use model::{Analysis, Policy, Trace, policy::Settings};
 

@@ -20,6 +20,8 @@ const ROWS: usize = 40;
 pub struct Context<'a> {
     /// Docker's default profile.
     pub docker_default: &'a Ruleset,
+    /// What a reviewer must see first, one sentence each.
+    pub warnings: &'a [String],
     /// Further sections: a heading and its lines of markdown.
     pub sections: &'a [(String, Vec<String>)],
 }
@@ -27,6 +29,7 @@ pub struct Context<'a> {
 /// Writes the report. The same policy gives the same bytes.
 pub fn report(policy: &Policy, context: &Context<'_>) -> String {
     let mut out = completeness(policy);
+    out.push_str(&warnings(context.warnings));
     out.push_str(&worth(policy, context.docker_default));
     out.push_str(&groups(policy, context.docker_default));
     out.push_str(&next(policy));
@@ -72,6 +75,14 @@ fn completeness(policy: &Policy) -> String {
             "\nThe analysis could not resolve: {}; see analysis.json.",
             open.join("; ")
         );
+    }
+    out
+}
+
+fn warnings(warnings: &[String]) -> String {
+    let mut out = String::new();
+    for warning in warnings {
+        let _ = write!(out, "\n**Note**: {}\n", words::markdown(warning));
     }
     out
 }

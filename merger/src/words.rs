@@ -115,7 +115,7 @@ pub(crate) fn rules_for(rules: ArgumentRules) -> &'static str {
 }
 
 /// Names of files are not the tool's own: none may become markup.
-pub(crate) fn markdown(text: &str) -> String {
+pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -7,6 +7,7 @@ mod calls;
 mod constants;
 mod file_ops;
 mod flags;
+mod landlock;
 mod relations;
 mod table;
 mod words;
@@ -40,6 +41,7 @@ fn generate() -> Result<()> {
     write("constants.rs", &constants::constants(&read("constants")?, &kinds)?)?;
     write("kinds.rs", &words::emit_kinds(&kinds))?;
     write("accesses.rs", &words::emit_accesses(&accesses))?;
+    write("landlock.rs", &landlock::emit(&read("landlock")?, &accesses)?)?;
     write("groups.rs", &words::emit_groups(&groups))?;
     write("calls.rs", &calls::emit(&calls, &file_ops))?;
     write("variants.rs", &relations::variants(&read("variants")?, &calls)?)?;

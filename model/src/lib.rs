@@ -20,6 +20,7 @@ mod fileop;
 mod group;
 pub mod implied;
 mod kind;
+pub mod landlock;
 pub mod policy;
 mod rule;
 pub mod serial;

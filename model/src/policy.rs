@@ -64,6 +64,13 @@ pub struct Evidence {
     pub command: Vec<Text>,
     /// What it may have missed, one sentence each; empty when it is complete.
     pub gaps: BTreeSet<String>,
+    /// The directories of a run that the next may have elsewhere: the working directory as `CWD`,
+    /// and what its environment named, by [`crate::trace::Command::PLACES`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, Text>,
+    /// Whether a run had one process only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single: bool,
 }
 
 /// What a piece of evidence is.

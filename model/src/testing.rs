@@ -31,7 +31,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
         (run_id(), "2026-1[0-2]-[0-2][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z", "0\\.[0-9]\\.0");
     let rest = (
         engine(),
-        (vec(text(), 1..4), text()),
+        (vec(text(), 1..4), text(), places()),
         completeness(),
         vec(program(), 0..4),
         vec(process(), 0..3),
@@ -45,7 +45,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
                 recorder,
                 host,
                 engine,
-                command: Command { argv: command.0, directory: command.1 },
+                command: Command { argv: command.0, directory: command.1, places: command.2 },
                 completeness,
                 programs,
                 processes,
@@ -143,6 +143,10 @@ pub fn text() -> impl Strategy<Value = Text> {
 fn path() -> impl Strategy<Value = Text> {
     select(vec!["/bin/a", "/bin/b", "/lib/c.so.6", "/lib/d\\.so", "[before exec]"])
         .prop_map(Text::from)
+}
+
+fn places() -> impl Strategy<Value = BTreeMap<String, Text>> {
+    btree_map(select(Command::PLACES.to_vec()).prop_map(str::to_owned), path(), 0..3)
 }
 
 fn run_id() -> impl Strategy<Value = String> {
@@ -480,8 +484,9 @@ fn predicted() -> impl Strategy<Value = Predicted> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let kind = select(vec![EvidenceKind::Trace, EvidenceKind::Analysis]);
-    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2))
-        .prop_map(|(kind, command, gaps)| Evidence { kind, command, gaps })
+    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2), places(), any::<bool>()).prop_map(
+        |(kind, command, gaps, places, single)| Evidence { kind, command, gaps, places, single },
+    )
 }
 
 fn identity() -> impl Strategy<Value = ProgramIdentity> {

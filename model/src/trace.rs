@@ -99,11 +99,40 @@ pub struct Command {
     pub argv: Vec<Text>,
     /// The working directory.
     pub directory: Text,
+    /// The directories that its environment named: those of [`Command::PLACES`] that were absolute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, Text>,
 }
 
 impl Command {
     /// How many bytes of arguments a trace keeps.
     pub const ARGV_BOUND: usize = 16 << 10;
+
+    /// The variables of the environment that name a directory of the user's.
+    pub const PLACES: [&str; 7] = [
+        "HOME",
+        "TMPDIR",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME",
+    ];
+
+    /// Those places that an environment, as `NAME=value`, names.
+    pub fn places<'a>(environment: impl IntoIterator<Item = &'a [u8]>) -> BTreeMap<String, Text> {
+        let mut places = BTreeMap::new();
+        for entry in environment {
+            let Some(at) = entry.iter().position(|&byte| byte == b'=') else { continue };
+            let (name, value) = (&entry[..at], &entry[at + 1..]);
+            let known = Command::PLACES.iter().find(|known| known.as_bytes() == name);
+            if let (Some(known), Some(b'/')) = (known, value.first()) {
+                // As getenv(3) finds it: the first of a name counts.
+                places.entry((*known).to_owned()).or_insert_with(|| Text::from(value));
+            }
+        }
+        places
+    }
 }
 
 /// How complete the record is. Nothing is lost silently: it is counted here.

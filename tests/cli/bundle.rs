@@ -26,7 +26,9 @@ fn two_runs_accumulate_and_the_policy_is_their_union() {
     assert_eq!(scene.traces("both").len(), 2);
     assert_eq!(
         names(&scene.path("both")),
-        ["policy.json", "report.md", "seccomp.json", "traces"].map(str::to_owned).into()
+        ["landlock.json", "policy.json", "report.md", "seccomp.json", "traces"]
+            .map(str::to_owned)
+            .into()
     );
     let one = allowed(&scene, "true.alone/policy.json");
     let other = allowed(&scene, "ls.alone/policy.json");
@@ -177,5 +179,5 @@ fn runs_at_the_same_time_all_land_in_one_bundle() {
     let merged = scene.profgen(&["merge", "-o", "-", "b"]);
     let written = fs::read_to_string(scene.path("b/policy.json")).expect("read");
     assert_eq!(merged.stdout, written);
-    assert_eq!(names(&scene.path("b")).len(), 4, "policy, profile, report, traces");
+    assert_eq!(names(&scene.path("b")).len(), 5, "policy, profiles, report, traces");
 }

@@ -18,7 +18,8 @@ fn a_command_runs_under_its_own_policy_as_without_it() {
         let (_, _) = scene.trace(engine, &words);
         let bundle = format!("{engine}.profgen");
         for policy in [bundle.clone(), format!("{bundle}/policy.json")] {
-            let run = scene.profgen(&[&["run", "--policy", &policy, "--"], &words[..]].concat());
+            let run =
+                scene.profgen(&[&["run", "-q", "--policy", &policy, "--"], &words[..]].concat());
             assert_eq!(
                 (run.stdout, run.stderr, run.status),
                 (native.stdout.clone(), native.stderr.clone(), 3)
@@ -37,12 +38,12 @@ fn a_command_runs_under_its_own_policy_as_without_it() {
 fn a_call_that_was_not_observed_is_denied() {
     let scene = Scene::new();
     learn(&scene, "b", &["mkdir", "--help"]);
-    let ran = scene.profgen(&["run", "--policy", "b", "--", "mkdir", "made"]);
+    let ran = scene.profgen(&["run", "-q", "--policy", "b", "--", "mkdir", "made"]);
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(ran.stderr.contains("Operation not permitted"), "{ran:?}");
     assert!(!scene.path("made").exists());
     learn(&scene, "b", &["mkdir", "other"]);
-    let ran = scene.profgen(&["run", "--policy", "b", "--", "mkdir", "made"]);
+    let ran = scene.profgen(&["run", "-q", "--policy", "b", "--", "mkdir", "made"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "now it was observed");
     assert!(scene.path("made").exists());
 }
@@ -127,7 +128,7 @@ fn killed_under_policy_of(known: &str, program: &str) {
     assert_eq!(arches, [ARCH]);
     let native = scene.run(&[&program]);
     assert_eq!(native.status, 0, "{native:?}");
-    let ran = scene.profgen(&["run", "--policy", "b", "--", &program]);
+    let ran = scene.profgen(&["run", "-q", "--policy", "b", "--", &program]);
     assert_eq!((ran.status, ran.stdout.as_str()), (128 + 31, ""), "SIGSYS: {ran:?}");
 }
 

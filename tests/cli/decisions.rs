@@ -78,7 +78,7 @@ fn a_socket_of_another_family_is_denied_under_the_inferred_rules() {
     let ran = scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", &program, "2"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "2: 0\n"), "{ran:?}");
     let run = |policy: &str, family: &str| {
-        let ran = scene.profgen(&["run", "--policy", policy, "--", &program, family]);
+        let ran = scene.profgen(&["run", "-q", "--policy", policy, "--", &program, family]);
         assert_eq!(ran.status, 0, "{ran:?}");
         ran.stdout
     };

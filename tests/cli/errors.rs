@@ -45,7 +45,7 @@ fn a_directory_and_a_file_without_permission_are_126_and_leave_nothing() {
     }
     policy_of(&scene, &["true"]);
     for name in ["./plain", "./directory"] {
-        let ran = scene.profgen(&["run", "--policy", "known.profgen", "--", name]);
+        let ran = scene.profgen(&["run", "-q", "--policy", "known.profgen", "--", name]);
         failed(&ran, 126, &[name]);
         let ran = scene.profgen(&["run", "--audit", "--policy", "known.profgen", "--", name]);
         failed(&ran, 126, &[name]);
@@ -61,7 +61,8 @@ fn a_script_without_an_interpreter_line_runs_by_sh_as_shells_do_it() {
         assert_eq!((ran.stdout.as_str(), ran.status), ("./script a b 2\n", 7), "{ran:?}");
         assert!(record.has_call(crate::scene::ARCH, "execve"));
     }
-    let ran = scene.profgen(&["run", "--policy", "ptrace.profgen", "--", "./script", "a b", "c"]);
+    let ran =
+        scene.profgen(&["run", "-q", "--policy", "ptrace.profgen", "--", "./script", "a b", "c"]);
     assert_eq!((ran.stdout.as_str(), ran.status), ("./script a b 2\n", 7), "{ran:?}");
 }
 
@@ -210,7 +211,7 @@ fn on_a_full_disk_an_older_bundle_stays_as_it_was() {
     let (ran, after) = trace_to_full_disk(&scene, "256k", before);
     failed(&ran, 125, &["no space left on device"]);
     let before = fs::read_to_string(scene.path("before")).expect("before");
-    assert_eq!(before.lines().count(), 4, "policy, profile, report, trace: {before}");
+    assert_eq!(before.lines().count(), 5, "policy, profiles, report, trace: {before}");
     assert_eq!(after, before);
     assert_eq!(names(&scene.tmp()).len(), 1);
 }
@@ -269,7 +270,8 @@ fn a_megabyte_of_arguments_is_passed_on_and_the_record_says_that_it_is_cut() {
     let said = scene.profgen(&[&words, &count[..], &arguments].concat());
     assert!(said.stderr.contains("incomplete: the command's arguments were cut at"), "{said:?}");
     assert!(said.stderr.len() < 2000, "the summary does not repeat them");
-    let run = scene
-        .profgen(&[&["run", "--policy", "notify.profgen", "--"], &count[..], &arguments].concat());
+    let run = scene.profgen(
+        &[&["run", "-q", "--policy", "notify.profgen", "--"], &count[..], &arguments].concat(),
+    );
     assert_eq!((run.stdout.as_str(), run.status), ("8192 127\n", 0), "{}", run.stderr);
 }

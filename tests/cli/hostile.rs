@@ -225,7 +225,7 @@ fn forged_evidence_is_refused_by_merge_and_emit_in_one_line_with_its_name() {
         failed(&scene.profgen(&["merge", "-o", "out", name]), 2, &[name, word]);
         failed(&scene.profgen(&["merge", "-o", "-", "ptrace.profgen", name]), 2, &[name, word]);
         failed(&scene.profgen(&["emit", "docker", name, "-o", "out"]), 2, &[name]);
-        failed(&scene.profgen(&["run", "--policy", name, "--", "true"]), 125, &[name]);
+        failed(&scene.profgen(&["run", "-q", "--policy", name, "--", "true"]), 125, &[name]);
         assert!(!scene.path("out").exists(), "{name}");
     }
     let trace = scene.traces("ptrace.profgen")[0].display().to_string();
@@ -303,6 +303,6 @@ fn evidence_without_permission_is_named() {
     assert_eq!(scene.traces("b").len(), 2);
     assert_eq!(scene.run(&["chmod", "000", "b/policy.json"]).status, 0);
     failed(&run(&["emit", "docker", "b"]), 2, &["b/policy.json", "permission denied"]);
-    let refused = run(&["run", "--policy", "b", "--", "true"]);
+    let refused = run(&["run", "-q", "--policy", "b", "--", "true"]);
     failed(&refused, 125, &["b/policy.json", "permission denied"]);
 }

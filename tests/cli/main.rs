@@ -13,6 +13,7 @@ mod confined;
 mod decisions;
 mod errors;
 mod hostile;
+mod landlock;
 mod lint;
 mod predicted;
 mod privileges;

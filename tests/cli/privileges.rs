@@ -81,7 +81,7 @@ fn no_new_privs_is_set_only_for_those_who_need_it() {
         let ran = scene.run(&[&user, &options[..], &["-o", "user", "--"], &show].concat());
         assert_eq!(ran.stdout, "NoNewPrivs:\t1\n", "{engine}: {ran:?}");
         assert_eq!(scene.record("user").0["engine"]["no_new_privs"], true);
-        let run = [program.as_str(), "run", "--policy", "user", "--"];
+        let run = [program.as_str(), "run", "-q", "--policy", "user", "--"];
         let ran = scene.run(&[&user, &run[..], &show].concat());
         assert_eq!(ran.stdout, "NoNewPrivs:\t1\n", "{engine}: {ran:?}");
         if is_root() {

@@ -236,7 +236,7 @@ fn the_death_of_a_command_by_a_signal_is_passed_on() {
             vec![],
             vec![profgen(), "trace", "-q", "--no-static", "-o", "b", "--engine", "ptrace", "--"],
             vec![profgen(), "trace", "-q", "--no-static", "-o", "b", "--engine", "notify", "--"],
-            vec![profgen(), "run", "--policy", "b", "--"],
+            vec![profgen(), "run", "-q", "--policy", "b", "--"],
             vec![profgen(), "run", "--audit", "--policy", "b", "--"],
         ] {
             let running = Running::start(&scene, &[&prefix[..], &["sh", "-c", &script]].concat());

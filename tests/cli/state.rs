@@ -14,7 +14,7 @@ fn ways(scene: &Scene, prepare: &str, command: &str) -> Vec<(String, Ran)> {
     for engine in ENGINES {
         run(engine, &format!(r#""$PROFGEN" trace -q --no-static -o b --engine {engine} --"#));
     }
-    run("run", r#""$PROFGEN" run --policy b --"#);
+    run("run", r#""$PROFGEN" run -q --policy b --"#);
     run("run --audit", r#""$PROFGEN" run --audit --policy b --"#);
     all
 }
@@ -54,7 +54,7 @@ fn environment_directory_mask_and_limits_are_the_same() {
 #[test]
 fn an_environment_without_anything_stays_empty() {
     let scene = Scene::new();
-    for (prefix, options) in [("", ""), ("trace", "-q -o b"), ("run", "--policy b")] {
+    for (prefix, options) in [("", ""), ("trace", "-q -o b"), ("run", "-q --policy b")] {
         let profgen = if prefix.is_empty() { "" } else { r#""$PROFGEN""# };
         let separator = if prefix.is_empty() { "" } else { "--" };
         let script = format!("exec env -i {profgen} {prefix} {options} {separator} /usr/bin/env");
@@ -84,7 +84,7 @@ ctypes.CDLL(None).execve(words[0], array(words), environment)
         &[][..],
         &[profgen, "trace", "-q", "--no-static", "-o", "b", "--engine", "ptrace", "--"],
         &[profgen, "trace", "-q", "--no-static", "-o", "b", "--engine", "notify", "--"],
-        &[profgen, "run", "--policy", "b", "--"],
+        &[profgen, "run", "-q", "--policy", "b", "--"],
     ] {
         all.push(scene.run(&[&["/usr/bin/python3", "-c", script], words].concat()));
     }
@@ -112,7 +112,7 @@ fn signals_credentials_and_processors_are_the_same() {
         "",
         r#""$PROFGEN" trace -q --no-static -o c --engine ptrace --"#,
         r#""$PROFGEN" trace -q --no-static -o c --engine notify --"#,
-        r#""$PROFGEN" run --policy c --"#,
+        r#""$PROFGEN" run -q --policy c --"#,
         r#""$PROFGEN" run --audit --policy c --"#,
     ] {
         let state = "env --block-signal=USR2,TERM,URG,CHLD --ignore-signal=PIPE,INT";
@@ -147,7 +147,7 @@ fn descriptors_are_the_same() {
             "",
             r#""$PROFGEN" trace -q --no-static -o b --engine ptrace --"#,
             r#""$PROFGEN" trace -q --no-static -o b --engine notify --"#,
-            r#""$PROFGEN" run --policy b --"#,
+            r#""$PROFGEN" run -q --policy b --"#,
             r#""$PROFGEN" run --audit --policy b --"#,
         ] {
             let script = format!("{prepare}\nexec {prefix} /usr/bin/python3 -I show.py");
@@ -181,7 +181,7 @@ fn closed_standard_streams_stay_closed() {
             "",
             r#""$PROFGEN" trace -q --no-static -o b --engine ptrace --"#,
             r#""$PROFGEN" trace -q --no-static -o b --engine notify --"#,
-            r#""$PROFGEN" run --policy b --"#,
+            r#""$PROFGEN" run -q --policy b --"#,
             r#""$PROFGEN" run --audit --policy b --"#,
         ] {
             all.push((prefix, scene.sh(&format!("exec {prefix} {command} {closed}"))));
@@ -216,7 +216,7 @@ fn a_closed_pipe_ends_the_command_as_without_profgen() {
             "",
             r#""$PROFGEN" trace -q --no-static -o b --engine ptrace --"#,
             r#""$PROFGEN" trace -q --no-static -o b --engine notify --"#,
-            r#""$PROFGEN" run --policy b --"#,
+            r#""$PROFGEN" run -q --policy b --"#,
             r#""$PROFGEN" run --audit --policy b --"#,
         ] {
             let script = format!(r#"{prepare}; {prefix} yes | head -1; echo "${{PIPESTATUS[*]}}""#);

@@ -249,7 +249,7 @@ fn the_streams_that_the_command_has_are_the_terminal() {
         assert_eq!(terminal.ends(), "yes\r\n", "{engine}");
         let run = Terminal::start(
             &scene,
-            &["sh", "-c", &format!("exec \"$PROFGEN\" run --policy b -- sh -c '{test}'")],
+            &["sh", "-c", &format!("exec \"$PROFGEN\" run -q --policy b -- sh -c '{test}'")],
         );
         assert_eq!(run.ends(), "yes\r\n", "{engine}");
     }

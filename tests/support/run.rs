@@ -1,5 +1,6 @@
 //! Runs workloads: each time in a fresh directory, prepared alike, natively or under a prefix of other words.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::Read;
 use std::net::TcpListener;
@@ -7,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,7 +50,7 @@ impl<'a> Scene<'a> {
 
         let fixtures: Vec<PathBuf> =
             workload.fixtures.iter().map(|name| fixtures::build(name).expect("fixture")).collect();
-        let http_port = if workload.server { http::serve() } else { 0 };
+        let http_port = if workload.server { port("http", &workload.name, http::serve) } else { 0 };
         let environment = environment(workload, directory.path(), &fixtures, http_port);
         let command = command(workload, &fixtures, &environment);
         let scene = Scene { workload, directory, environment, command };
@@ -126,7 +127,7 @@ fn environment(
         ("TZ", "UTC"),
         ("HERE", &here),
         ("SCRIPT", &script),
-        ("PORT", &free_port().to_string()),
+        ("PORT", &port("own", &workload.name, free_port).to_string()),
         ("HTTP_PORT", &http_port.to_string()),
         ("GIT_CONFIG_NOSYSTEM", "1"),
         ("GIT_AUTHOR_NAME", "author"),
@@ -161,6 +162,13 @@ fn command(
     let program = fixture.or_else(|| find_program(&words[0])).expect("the workload's program");
     words[0] = program.display().to_string();
     words
+}
+
+/// The port of a workload: the same in each run, because a policy speaks of ports.
+fn port(kind: &'static str, workload: &str, choose: impl FnOnce() -> u16) -> u16 {
+    static CHOSEN: Mutex<BTreeMap<(&str, String), u16>> = Mutex::new(BTreeMap::new());
+    let mut chosen = CHOSEN.lock().expect("no thread failed here");
+    *chosen.entry((kind, workload.to_owned())).or_insert_with(choose)
 }
 
 /// A port that nobody listens on, below the range from which the kernel takes the clients' own ports.

@@ -113,18 +113,22 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
     let arch = Arch::native().ok_or(TraceError::Architecture)?;
     let started = timestamp(SystemTime::now());
     let directory = std::env::current_dir().unwrap_or_default();
-    let (recorded, name, reason, argv) = match subject {
+    let (recorded, name, reason, argv, places) = match subject {
         Subject::Process(process) => {
             let argv = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
             let argv = argv.split(|&byte| byte == 0).filter(|part| !part.is_empty());
             let argv = argv.map(Text::from).collect();
             let reason = "only ptrace can attach to a running process".to_owned();
-            (attach::run(*process, options)?, EngineName::Ptrace, reason, argv)
+            let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+            let places = trace::Command::places(environment.split(|&byte| byte == 0));
+            (attach::run(*process, options)?, EngineName::Ptrace, reason, argv, places)
         }
         Subject::Command { command, argv } => {
             let (recorded, name, reason) = record(command, options)?;
             let argv = argv.iter().map(|argument| Text::from(argument.as_os_str())).collect();
-            (recorded, name, reason, argv)
+            let places =
+                trace::Command::places(command.environment.iter().map(|entry| entry.as_bytes()));
+            (recorded, name, reason, argv, places)
         }
     };
     let engine =
@@ -142,6 +146,7 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
         command: trace::Command {
             argv: bounded(argv, &mut completeness),
             directory: Text::from(directory.as_path()),
+            places,
         },
         completeness,
         programs,

@@ -1,0 +1,178 @@
+//! Which rights stand on which path, for what runs did.
+
+use super::place::{Places, parent};
+use model::{
+    Access, Policy, Text,
+    landlock::{self, FsRight, PathRule, Place, Stands},
+    policy::FileEntry,
+    trace::{Address, EndpointOperation, FileKind},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) type Rules = BTreeMap<Place, PathRule>;
+
+/// The rules for everything that runs did.
+pub(super) fn rules(policy: &Policy) -> Rules {
+    let mut granter = Granter {
+        places: Places::new(policy),
+        moved: moved(policy),
+        ioctl: policy.calls.keys().any(|sysno| sysno.name() == Some("ioctl")),
+        rules: Rules::new(),
+    };
+    for (path, entry) in &policy.files {
+        granter.file(path, entry);
+    }
+    granter.programs(policy);
+    granter.sockets(policy);
+    granter.rules
+}
+
+/// The kinds of what was moved or linked: which of them went where is not in the record.
+fn moved(policy: &Policy) -> Vec<FileKind> {
+    let from = [Access::RenameFrom, Access::LinkFrom, Access::Exchange];
+    let entries = policy.files.values();
+    let moving = entries.filter(|entry| from.iter().any(|access| entry.done.contains(access)));
+    let kinds: BTreeSet<FileKind> = moving.flat_map(|entry| entry.found.clone()).collect();
+    kinds.into_iter().collect()
+}
+
+struct Granter<'a> {
+    places: Places<'a>,
+    moved: Vec<FileKind>,
+    ioctl: bool,
+    rules: Rules,
+}
+
+impl Granter<'_> {
+    fn file(&mut self, path: &Text, entry: &FileEntry) {
+        for access in entry.done.iter().chain(entry.tried.iter().filter(|a| meant(**a, entry))) {
+            let mut rights = needs(*access, entry, &self.moved);
+            let device = entry
+                .found
+                .iter()
+                .any(|kind| matches!(kind, FileKind::CharDevice | FileKind::BlockDevice));
+            if device && self.ioctl && matches!(access, Access::Read | Access::Write) {
+                rights.push(FsRight::IoctlDev);
+            }
+            for name in names(path, entry) {
+                self.grant(name, *access, &rights, entry);
+            }
+        }
+    }
+
+    fn grant(&mut self, path: &Text, access: Access, rights: &[FsRight], entry: &FileEntry) {
+        let (of_parent, of_itself): (Vec<FsRight>, Vec<FsRight>) =
+            rights.iter().copied().partition(|right| right.stands_on() == Stands::Parent);
+        // O_TMPFILE names the directory in which it makes a file without a name.
+        let inside = access == Access::MakeFile && entry.found.contains(&FileKind::Directory);
+        if !of_parent.is_empty() {
+            let directory = if inside { path.clone() } else { parent(path) };
+            self.add(&directory, path, access, &of_parent, Some(&entry.runs));
+        }
+        if !of_itself.is_empty() {
+            self.add(path, path, access, &of_itself, Some(&entry.runs));
+        }
+    }
+
+    fn add(
+        &mut self,
+        at: &Text,
+        path: &Text,
+        access: Access,
+        rights: &[FsRight],
+        runs: Option<&BTreeSet<String>>,
+    ) {
+        let Some((standing, why)) = self.places.standing(at) else { return };
+        for place in self.places.places(&standing, runs) {
+            let rule = self.rules.entry(place).or_default();
+            rule.rights.extend(rights);
+            rule.observed.entry(path.clone()).or_default().insert(access);
+            rule.widened.extend(why.map(str::to_owned));
+            rule.whole |= why.is_some() || rights.iter().any(|right| !right.of_files());
+        }
+    }
+
+    /// What the kernel opens for a program that is executed: itself and its loader. Libraries the
+    /// program opens itself, and they are among its files.
+    fn programs(&mut self, policy: &Policy) {
+        let mut opened = BTreeSet::new();
+        for (path, entry) in &policy.files {
+            if entry.done.contains(&Access::Read) {
+                opened.insert(path);
+                opened.extend(&entry.resolved);
+            }
+        }
+        for (path, program) in &policy.programs {
+            // A linker reads the loader too.
+            let loader = !opened.contains(path) || path.base_name().starts_with("ld");
+            let rights: &[FsRight] = if program.executed || loader {
+                &[FsRight::Execute, FsRight::ReadFile]
+            } else {
+                &[FsRight::ReadFile]
+            };
+            self.add(path, path, Access::Execute, rights, None);
+        }
+    }
+
+    fn sockets(&mut self, policy: &Policy) {
+        let bound = policy.endpoints.get(&EndpointOperation::Bind).into_iter().flatten();
+        for entry in bound {
+            if let Address::Unix { path, resolved } = &entry.address {
+                let path = resolved.as_ref().unwrap_or(path);
+                let (access, right) = (Access::MakeSocket, FsRight::MakeSock);
+                self.add(&parent(path), path, access, &[right], Some(&entry.runs));
+            }
+        }
+    }
+}
+
+/// The names of a file: where links led, and as it was named. A descriptor's name in /proc stands
+/// for what it leads to.
+fn names<'a>(path: &'a Text, entry: &'a FileEntry) -> Vec<&'a Text> {
+    let bytes = path.as_bytes();
+    let by_descriptor = !entry.resolved.is_empty()
+        && (bytes.starts_with(b"/dev/fd/")
+            || bytes.starts_with(b"/proc/") && bytes.windows(4).any(|part| part == b"/fd/"));
+    let own = (!by_descriptor).then_some(path);
+    own.into_iter().chain(&entry.resolved).collect()
+}
+
+/// Whether a failed access must be granted, for it to fail as it did. What Landlock asks only
+/// after the kernel found that the name is or is not there, and may be opened, needs no right.
+fn meant(access: Access, entry: &FileEntry) -> bool {
+    let there = |kind: &FileKind| *kind != FileKind::Absent;
+    let special = |kind: &FileKind| {
+        matches!(kind, FileKind::CharDevice | FileKind::BlockDevice | FileKind::Fifo)
+    };
+    match access {
+        Access::Execute => entry.found.contains(&FileKind::File),
+        Access::Remove
+        | Access::RemoveDirectory
+        | Access::RenameFrom
+        | Access::RenameTo
+        | Access::Exchange
+        | Access::LinkFrom => entry.found.iter().any(there),
+        Access::Read | Access::Write => entry.found.iter().any(special),
+        _ => false,
+    }
+}
+
+fn needs(access: Access, entry: &FileEntry, moved: &[FileKind]) -> Vec<FsRight> {
+    let found: Vec<FileKind> = match access {
+        // What it replaces next time is of the kind that was moved there this time.
+        Access::RenameTo | Access::Exchange => entry.found.iter().chain(moved).copied().collect(),
+        _ => entry.found.iter().copied().collect(),
+    };
+    let mut rights = landlock::needs(access, moved, &found);
+    match access {
+        Access::Read if entry.found.contains(&FileKind::Directory) => {
+            rights.push(FsRight::ReadDir);
+        }
+        Access::Create if !entry.found.contains(&FileKind::Absent) => rights.clear(),
+        Access::MakeFile if entry.found.contains(&FileKind::Directory) => {
+            rights.extend([FsRight::ReadFile, FsRight::WriteFile, FsRight::Truncate]);
+        }
+        _ => {}
+    }
+    rights
+}
