@@ -28,7 +28,10 @@ fn what_code_can_do_is_allowed_if_it_is_ordinary_and_withheld_if_it_is_not() {
 
     // Under the policy the ordinary path works, and what is withheld is denied.
     scene.write("file", "");
-    let run = |argument: &str| scene.profgen(&["run", "--policy", "b", "--", &program, argument]);
+    let run = |argument: &str| {
+        // Which files code opens is not predicted: Landlock knows what runs did.
+        scene.profgen(&["run", "--no-landlock", "--policy", "b", "--", &program, argument])
+    };
     assert_eq!(run("unlink").stdout, "done\n");
     assert!(!scene.path("file").exists());
     let audit = scene.profgen(&["run", "--audit", "--policy", "b", "--", &program, "mount"]);
