@@ -109,7 +109,13 @@ fn what_was_withheld_or_becomes_so_says_it() {
 /// A policy of a run that used these files and addresses.
 fn of_run(programs: &[&str], files: &[(&str, Access)], ports: &[u16]) -> Policy {
     let mut policy = observed(&["read"]);
-    let evidence = Evidence { kind: EvidenceKind::Trace, command: vec![], gaps: BTreeSet::new() };
+    let evidence = Evidence {
+        kind: EvidenceKind::Trace,
+        command: vec![],
+        gaps: BTreeSet::new(),
+        places: BTreeMap::new(),
+        single: false,
+    };
     policy.evidence.insert("0000000000000001".to_owned(), evidence);
     for program in programs {
         let identity = ProgramIdentity { executed: true, ..ProgramIdentity::default() };

@@ -6,7 +6,7 @@ use model::{
     Access::{self, *},
     Policy, Text,
     landlock::{FsRight, LandlockPolicy, NetRight, Scope},
-    policy::{EndpointEntry, Evidence, EvidenceKind, FileEntry, ProgramIdentity},
+    policy::{EndpointEntry, Evidence, EvidenceKind, ProgramIdentity},
     testing,
     trace::{Address, EndpointOperation, FileKind},
 };
@@ -34,7 +34,7 @@ fn policy() -> Policy {
 }
 
 fn file(policy: &mut Policy, path: &str, found: FileKind, done: &[Access]) {
-    let entry = policy.files.entry(Text::from(path)).or_insert_with(FileEntry::default);
+    let entry = policy.files.entry(Text::from(path)).or_default();
     entry.done.extend(done);
     entry.found.insert(found);
     entry.runs.insert(RUN.to_owned());
