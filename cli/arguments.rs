@@ -332,7 +332,12 @@ pub struct EmitArguments {
 
 fn format_names() -> Vec<&'static str> {
     let of_landlock = profiles::landlock::Form::ALL.iter().map(|form| form.name());
-    profiles::formats().iter().map(|format| format.name()).chain(of_landlock).collect()
+    profiles::formats()
+        .iter()
+        .map(|format| format.name())
+        .chain(of_landlock)
+        .chain([profiles::capabilities::NAME])
+        .collect()
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::Context;
 use merger::paths::PathOptions;
 use model::{Policy, policy::EvidenceKind};
-use profiles::{Rendered, landlock::Form, runtime::targets};
+use profiles::{Rendered, capabilities, landlock::Form, runtime::targets};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
@@ -18,6 +18,10 @@ pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
             options.abi = arguments.landlock_abi.unwrap_or(options.abi);
             options.paths = arguments.paths.unwrap_or(options.paths);
             rules(form, &policy, options)?
+        }
+        None if arguments.format == capabilities::NAME => {
+            let suspected = merger::capabilities::capabilities(&policy);
+            capabilities::render(&suspected, merger::capabilities::FILES)
         }
         None => render(&arguments.format, &policy, arguments.runtime.as_deref())?,
     };

@@ -10,12 +10,14 @@
 //! * `strategy`: which calls of the evidence are allowed, and which are withheld
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * [`paths`]: the policy in the terms of Landlock
+//! * [`capabilities`]: the capabilities that runs may have needed
 //! * `derive`: what follows from the allowed calls: variants and implied calls
 //! * `names`: names that a run makes up
 //! * [`diff`]: what changed from one policy or profile to another
 //! * `report`, `explain`, `words`: what a policy says, for people
 
 mod argrule;
+pub mod capabilities;
 mod derive;
 pub mod diff;
 mod evidence;

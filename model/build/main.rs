@@ -4,6 +4,7 @@
 //! A row that is wrong stops the build with its file and line.
 
 mod calls;
+mod capabilities;
 mod constants;
 mod file_ops;
 mod flags;
@@ -41,6 +42,7 @@ fn generate() -> Result<()> {
     write("constants.rs", &constants::constants(&read("constants")?, &kinds)?)?;
     write("kinds.rs", &words::emit_kinds(&kinds))?;
     write("accesses.rs", &words::emit_accesses(&accesses))?;
+    write("capabilities.rs", &capabilities::emit(&read("capabilities")?, &calls)?)?;
     write("landlock.rs", &landlock::emit(&read("landlock")?, &accesses)?)?;
     write("groups.rs", &words::emit_groups(&groups))?;
     write("calls.rs", &calls::emit(&calls, &file_ops))?;

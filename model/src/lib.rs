@@ -11,6 +11,7 @@
 pub mod analysis;
 mod arch;
 mod arguments;
+pub mod capability;
 pub mod constants;
 mod decision;
 pub mod document;

@@ -8,12 +8,14 @@
 //! * `oci`, `docker`: the formats
 //! * `seccomp`: what the dialects of the OCI seccomp profile have in common
 //! * `needs`: what such a profile has to allow: the policy and the container runtime's own calls
+//! * [`capabilities`]: the least set of capabilities
 //! * [`landlock`]: formats of Landlock's rules, which take those and not a policy
 //! * [`runtime`]: the table of those
 //! * [`read`]: profiles as written, in any dialect
 //! * [`lower`]: what a profile does once a runtime has loaded it
 //! * [`lint`]: what is dangerous, redundant or will not work as written
 
+pub mod capabilities;
 mod docker;
 pub mod landlock;
 pub mod lint;
