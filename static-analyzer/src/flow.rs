@@ -51,6 +51,8 @@ pub struct Flow {
     pub sets: Sets,
     /// What is known where a block begins, by the number of its first instruction.
     before: Vec<Option<State>>,
+    /// How many operations were interpreted.
+    steps: usize,
     /// Whether a bound was met.
     pub cut: bool,
 }
@@ -66,9 +68,13 @@ impl Flow {
         let mut body = Body::new(range, landings);
         body.decode(code, decoder, entry);
         let mut unknown = Vec::new();
-        let mut flow = Flow { body, sets: Sets::default(), before: Vec::new(), cut: false };
+        let mut flow =
+            Flow { body, sets: Sets::default(), before: Vec::new(), steps: 0, cut: false };
         for round in 0.. {
             flow.run(code, entry, &unknown);
+            if flow.cut {
+                break;
+            }
             let tables = flow.jump_tables(code);
             let mut grew = false;
             for (jump, targets) in tables {

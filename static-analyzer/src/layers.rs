@@ -7,7 +7,9 @@ use crate::{
     files::Files,
     link::{Place, Program},
     phases::{finalise, initialise},
+    ranges::Ranges,
     reach::Reach,
+    sweep,
 };
 use model::analysis::Layer;
 use std::{
@@ -164,16 +166,20 @@ fn converters(
     }
 }
 
-/// Whether the bytes of an instruction that enters the kernel are anywhere in the code.
+/// Whether an instruction that enters the kernel is anywhere in the functions of a file.
 fn enters_kernel(elf: &Elf) -> bool {
-    elf.code.iter().any(|code| {
+    const BYTES: [[u8; 2]; 3] = [[0x0f, 0x05], [0xcd, 0x80], [0x0f, 0x34]];
+    let bytes = |code: &std::ops::Range<u64>| {
         let size = usize::try_from(code.end - code.start).unwrap_or(usize::MAX);
         let bytes = elf.from(code.start).unwrap_or_default();
-        let bytes = &bytes[..size.min(bytes.len())];
-        bytes
-            .windows(2)
-            .any(|pair| [[0x0f, 0x05], [0xcd, 0x80], [0x0f, 0x34]].contains(&[pair[0], pair[1]]))
-    })
+        &bytes[..size.min(bytes.len())]
+    };
+    let maybe = elf
+        .code
+        .iter()
+        .any(|code| bytes(code).windows(2).any(|pair| BYTES.iter().any(|enters| pair == enters)));
+    // The bytes may be a part of another instruction.
+    maybe && sweep::enters_kernel(elf, &Ranges::of(elf))
 }
 
 /// The libraries whose names live code holds: `libgcc_s.so.1`, `/usr/lib/x/plugin.so`.

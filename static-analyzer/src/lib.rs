@@ -9,6 +9,7 @@
 //! The files may be hostile: what cannot be read is a gap or has no name, and nothing here panics on
 //! bytes.
 
+mod arguments;
 mod cache;
 mod closure;
 mod decode;

@@ -10,9 +10,14 @@ use crate::{
     value::Atom,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
 
 /// Questions past these for one site are not asked.
 const QUESTIONS_MAX: usize = 20_000;
+/// An argument that has more values than these can have any.
+const VALUES_MAX: usize = 32;
+/// Questions past these for one argument are not asked.
+const VALUE_QUESTIONS_MAX: usize = 400;
 /// Functions past these are forgotten and interpreted again.
 const FLOWS_MAX: usize = 4_000;
 /// Elements of a table past these are not read.
@@ -45,6 +50,12 @@ pub struct Numbers<'a> {
     callers: FxHashMap<Node, Vec<(Node, u64)>>,
     /// Who writes the word at a place.
     writers: FxHashMap<Place, Vec<Node>>,
+    flows: &'a mut Flows,
+}
+
+/// Functions that were interpreted, and what is known at some of their calls.
+#[derive(Debug, Default)]
+pub struct Flows {
     flows: FxHashMap<Node, Option<Flow>>,
     states: FxHashMap<(Node, u64), Option<State>>,
     decoder: X86_64,
@@ -52,7 +63,7 @@ pub struct Numbers<'a> {
 
 impl<'a> Numbers<'a> {
     /// Learns who calls whom.
-    pub fn new(program: &'a Program, reach: &'a Reach<'a>) -> Numbers<'a> {
+    pub fn new(program: &'a Program, reach: &'a Reach<'a>, flows: &'a mut Flows) -> Numbers<'a> {
         let mut callers = FxHashMap::<Node, Vec<(Node, u64)>>::default();
         let mut writers = FxHashMap::<Place, Vec<Node>>::default();
         for node in reach.live() {
@@ -70,15 +81,7 @@ impl<'a> Numbers<'a> {
                 writers.entry(Place { module, address }).or_default().push(node);
             }
         }
-        Numbers {
-            program,
-            reach,
-            callers,
-            writers,
-            flows: FxHashMap::default(),
-            states: FxHashMap::default(),
-            decoder: X86_64::default(),
-        }
+        Numbers { program, reach, callers, writers, flows }
     }
 
     /// Every number that values of a function can be.
@@ -124,6 +127,30 @@ impl<'a> Numbers<'a> {
             }
         }
         answer
+    }
+
+    /// Every number that a value can be, when all are known and there are few of them.
+    pub fn all(&mut self, node: Node, atoms: &[Atom]) -> Option<BTreeSet<u64>> {
+        let mut asked: Vec<(Node, Atom)> = atoms.iter().map(|&atom| (node, atom)).collect();
+        let mut known: FxHashSet<(Node, Atom)> = asked.iter().copied().collect();
+        let mut numbers = BTreeSet::new();
+        let mut next = 0;
+        while let Some(&(node, atom)) = asked.get(next) {
+            let mut more = Vec::new();
+            match self.step(node, atom, &mut more) {
+                Step::Number(number) => numbers.extend([number]),
+                Step::Several(several) => numbers.extend(several),
+                Step::More => {}
+                Step::Open(_) => return None,
+            }
+            let more = more.into_iter().map(|(node, _, atom)| (node, atom));
+            asked.extend(more.filter(|&question| known.insert(question)));
+            next += 1;
+            if numbers.len() > VALUES_MAX || asked.len() > VALUE_QUESTIONS_MAX {
+                return None;
+            }
+        }
+        (!numbers.is_empty()).then_some(numbers)
     }
 
     fn step(&mut self, node: Node, atom: Atom, more: &mut Vec<(Node, Option<u64>, Atom)>) -> Step {
@@ -196,27 +223,25 @@ impl<'a> Numbers<'a> {
     }
 
     fn flow(&mut self, node: Node) -> Option<&mut Flow> {
-        if self.flows.len() > FLOWS_MAX {
-            self.flows.clear();
-            self.states.clear();
-        }
         let code = self.code(node);
         let entry = self.reach.entry(node).address;
-        let decoder = &mut self.decoder;
-        self.flows.entry(node).or_insert_with(|| Flow::of(code, decoder, entry)).as_mut()
+        let Flows { flows, states, decoder } = &mut *self.flows;
+        if flows.len() > FLOWS_MAX {
+            flows.clear();
+            states.clear();
+        }
+        flows.entry(node).or_insert_with(|| Flow::of(code, decoder, entry)).as_mut()
     }
 
     /// What is known at an instruction of a function.
     fn state(&mut self, node: Node, at: u64) -> Option<State> {
-        if let Some(known) = self.states.get(&(node, at)) {
-            // The sets that it speaks of are in the flow.
-            if self.flows.contains_key(&node) {
-                return known.clone();
-            }
+        // The sets that a state speaks of are in the flow: both are forgotten together.
+        if let Some(known) = self.flows.states.get(&(node, at)) {
+            return known.clone();
         }
         let code = self.code(node);
         let state = self.flow(node)?.at(code, at);
-        self.states.insert((node, at), state.clone());
+        self.flows.states.insert((node, at), state.clone());
         state
     }
 

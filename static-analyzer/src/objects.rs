@@ -98,7 +98,8 @@ fn join_arrays(elf: &Elf, starts: &BTreeSet<u64>, sure: &BTreeSet<u64>) -> Vec<u
 /// distances, null pointers aside, and code among them.
 fn are_alike(elf: &Elf, before: u64, start: u64, end: u64) -> bool {
     let length = (start - before).min(end - start);
-    if length < 8 || length > RECORD_MAX || start % 8 != 0 || before % 8 != 0 {
+    if !(8..=RECORD_MAX).contains(&length) || !start.is_multiple_of(8) || !before.is_multiple_of(8)
+    {
         return false;
     }
     let left = elf.relocations_in(before..before + length);

@@ -1,6 +1,7 @@
 //! From programs to an [`Analysis`].
 
 use crate::{
+    arguments::Arguments,
     cache::{self, Cache},
     closure::{Closure, Search},
     decode::{Entry, kernel_regs},
@@ -8,10 +9,11 @@ use crate::{
     files::Files,
     layers::{self, Interface, Opened},
     link::{Linked, Program},
-    numbers::Numbers,
+    numbers::{Flows, Numbers},
     phases::{self, Phases},
     reach::{Cause, Node, Reach},
     root::Root,
+    value::Atom,
 };
 use model::{
     Analysis, Arch, Sysno, Text, X32_BIT,
@@ -380,11 +382,13 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn sites(&mut self, phases: &Phases<'_>) {
-        let before = phases.before.as_ref().map(|reach| self.numbers(reach));
-        let after = phases.after.as_ref().map(|reach| self.numbers(reach));
+        let mut flows = Flows::default();
+        let before = phases.before.as_ref().map(|reach| self.numbers(reach, &mut flows));
+        let after = phases.after.as_ref().map(|reach| self.numbers(reach, &mut flows));
         let reach = &phases.all;
         self.bounds(reach);
-        let mut numbers = Numbers::new(self.program, reach);
+        let mut arguments = Arguments::default();
+        let mut numbers = Numbers::new(self.program, reach, &mut flows);
         for node in reach.live() {
             let (module, function) = reach.of(node);
             for site in &self.program.scan(module).functions[function].facts.sites {
@@ -395,6 +399,9 @@ impl Report<'_> {
                     let first = found.path.first().map_or(node, |first| first.0);
                     let layer = reach.layer(node).max(reach.layer(first));
                     self.add(sysno, layer, chain);
+                    // A number that came from a caller came with arguments of that caller's.
+                    let own = site.number.contains(&Atom::Const(found.number));
+                    arguments.add(&mut numbers, node, site, sysno, own);
                 }
                 for (open, why) in &answer.open {
                     let at = self.site(module, site.at);
@@ -404,6 +411,11 @@ impl Report<'_> {
                     let gap = Gap { kind: GapKind::Number, site: Some(at), what, chain, arch };
                     self.gaps.insert(gap);
                 }
+            }
+        }
+        for (sysno, known) in arguments.known() {
+            if let Some(call) = self.calls.get_mut(&sysno) {
+                call.arguments = known;
             }
         }
         if let (Some(before), Some(after)) = (before, after) {
@@ -432,8 +444,8 @@ impl Report<'_> {
     }
 
     /// The calls of a part of the program's life.
-    fn numbers(&self, reach: &Reach<'_>) -> BTreeSet<Sysno> {
-        let mut numbers = Numbers::new(self.program, reach);
+    fn numbers(&self, reach: &Reach<'_>, flows: &mut Flows) -> BTreeSet<Sysno> {
+        let mut numbers = Numbers::new(self.program, reach, flows);
         let mut calls = BTreeSet::new();
         for node in reach.live() {
             let (module, function) = reach.of(node);

@@ -5,6 +5,7 @@
 use crate::{
     decode::{Decode, Dest, Flow, X86_64},
     elf::{Elf, RelocationKind},
+    ranges::Ranges,
 };
 use std::{collections::BTreeSet, ops::Range};
 
@@ -47,6 +48,25 @@ pub fn targets(elf: &Elf, known: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let ends = starts.iter().skip(1).copied().chain([u64::MAX]);
     let end = |start: u64, next: u64| outside(start).map_or(next, |range| range.end.min(next));
     starts.iter().zip(ends).map(|(&start, next)| (start, end(start, next))).collect()
+}
+
+/// Whether an instruction enters the kernel when each function is decoded from its start to its end.
+pub fn enters_kernel(elf: &Elf, ranges: &Ranges) -> bool {
+    let mut decoder = X86_64::default();
+    let mut ops = Vec::new();
+    ranges.starts().filter_map(|start| ranges.holding(elf, start)).any(|range| {
+        let mut at = range.start;
+        while at < range.end {
+            ops.clear();
+            let decoded = elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut ops));
+            match decoded {
+                Some((_, Flow::Kernel(_))) => return true,
+                Some((length, _)) => at = at.saturating_add(u64::from(length)),
+                None => at += 1,
+            }
+        }
+        false
+    })
 }
 
 /// The code outside of all known functions.

@@ -127,7 +127,11 @@ impl Sets {
         if a == b {
             return a;
         }
-        let atoms = [self.atoms(&a), self.atoms(&b)].concat();
+        let (left, right) = (self.atoms(&a), self.atoms(&b));
+        if right.iter().all(|atom| left.binary_search(atom).is_ok()) {
+            return a;
+        }
+        let atoms = [left, right].concat();
         self.of(atoms)
     }
 

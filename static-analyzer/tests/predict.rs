@@ -34,6 +34,27 @@ fn a_program_that_does_nothing_is_predicted_to_start_and_to_end() {
 }
 
 #[test]
+fn arguments_that_are_the_same_everywhere_are_known() {
+    // Linux, asm/prctl.h: the start-up code sets the thread pointer, and asks for control-flow
+    // protection (0x3001 and its like).
+    const ARCH_SET_FS: u64 = 0x1002;
+    let program = program("/usr/bin/true");
+    let arguments = &program.calls[&sysno("arch_prctl")].arguments;
+    assert!(arguments["option"].contains(&ARCH_SET_FS), "{arguments:?}");
+}
+
+#[test]
+fn an_answer_from_the_cache_is_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let options =
+        AnalyzeOptions { cache: Some(directory.path().into()), ..AnalyzeOptions::default() };
+    let run = || analyze(&["/usr/bin/true".into()], &options, &|_: &Path| {}).unwrap();
+    let first = run();
+    assert_eq!(run(), first);
+    assert_eq!(first.programs[0], program("/usr/bin/true"));
+}
+
+#[test]
 fn a_chain_leads_from_the_first_instruction_to_the_call() {
     let program = program("/usr/bin/true");
     for (sysno, call) in &program.calls {

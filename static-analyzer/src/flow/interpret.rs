@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// A block that was interpreted so often takes only wider values.
 const VISITS_MAX: u8 = 5;
 /// Operations past these are not interpreted.
-const STEPS_MAX: usize = 1 << 23;
+const STEPS_MAX: usize = 1 << 21;
 
 /// Where operations stand: the file, and whether called functions keep registers.
 #[derive(Clone, Copy)]
@@ -29,7 +29,6 @@ impl Flow {
         self.before = vec![None; self.body.list.len()];
         let mut visits = vec![0_u8; self.body.list.len()];
         let mut left = BTreeSet::new();
-        let mut steps = 0;
         self.enter(entry, &State::entry(), &visits, &mut left);
         for &at in unknown {
             self.enter(at, &State::unknown(), &visits, &mut left);
@@ -41,7 +40,7 @@ impl Flow {
             visits[first as usize] = visits[first as usize].saturating_add(1);
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
-                steps += 1 + usize::from(instruction.ops.1);
+                self.steps += 1 + usize::from(instruction.ops.1);
                 self.step(code, &instruction, &mut state, None);
                 let next = self.through(code, &instruction, number);
                 if next.is_none() || self.body.may_throw(&instruction) {
@@ -54,7 +53,7 @@ impl Flow {
                     None => break,
                 }
             }
-            if steps > STEPS_MAX {
+            if self.steps > STEPS_MAX {
                 self.cut = true;
                 break;
             }
@@ -221,6 +220,9 @@ impl Flow {
     /// What the function does.
     pub fn facts(&mut self, code: Code<'_>) -> Facts {
         let mut facts = Facts { cut: self.cut || self.body.cut, ..Facts::default() };
+        if facts.cut {
+            self.take_all(code, &mut facts);
+        }
         facts.invalid.clone_from(&self.body.invalid);
         for first in 0..self.before.len() as u32 {
             let Some(mut state) = self.before[first as usize].clone() else { continue };
@@ -259,6 +261,34 @@ impl Flow {
         facts
     }
 
+    /// A function that was not interpreted to the end uses every address that it names, and enters
+    /// all of its blocks.
+    fn take_all(&mut self, code: Code<'_>, facts: &mut Facts) {
+        for (before, instruction) in self.before.iter_mut().zip(&self.body.list) {
+            if before.is_none() && instruction.leads {
+                *before = Some(State::unknown());
+            }
+        }
+        for op in &self.body.ops {
+            let (mem, reads) = match op {
+                Op::Address { mem, .. } => (mem, false),
+                Op::Load { mem, .. } | Op::Touch { mem, .. } => (mem, true),
+                Op::Set { from: Source::Const(value), .. }
+                    if code.elf.segment(*value).is_some() =>
+                {
+                    facts.accesses.push(Access::Take(*value));
+                    continue;
+                }
+                _ => continue,
+            };
+            let address = mem.displacement as u64;
+            if mem.base.is_none() && !mem.thread && code.elf.segment(address).is_some() {
+                let read = Access::Read(address, 8);
+                facts.accesses.push(if reads { read } else { Access::Take(address) });
+            }
+        }
+    }
+
     /// The function may end without a jump, and go on in the next one. Behind a call it does not:
     /// what was called does not return.
     fn fall_out(&self, instruction: &Instruction, state: &State, facts: &mut Facts) {
@@ -272,29 +302,25 @@ impl Flow {
 
     /// What is known when an instruction is reached. `None` when it is not in the function.
     pub fn at(&mut self, code: Code<'_>, at: u64) -> Option<State> {
-        let mut found: Option<State> = None;
-        for first in 0..self.before.len() as u32 {
-            let Some(before) = &self.before[first as usize] else { continue };
-            // Blocks are contiguous: one that begins behind the place does not hold it.
-            if self.body.get(first).is_none_or(|instruction| instruction.at > at) {
-                continue;
-            }
-            let mut state = before.clone();
+        // The block that begins last before the place holds it; where code overlaps, one before.
+        const BLOCKS_MAX: usize = 4;
+        let starts = self.before.iter().zip(&self.body.list).zip(0_u32..);
+        let mut starts: Vec<(u64, u32)> = starts
+            .filter(|((before, instruction), _)| before.is_some() && instruction.at <= at)
+            .map(|((_, instruction), number)| (instruction.at, number))
+            .collect();
+        starts.sort_unstable();
+        let place = Place { elf: code.elf, keeps: !code.ranges.go };
+        for &(_, first) in starts.iter().rev().take(BLOCKS_MAX) {
+            let mut state = self.before[first as usize].clone()?;
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
                 if instruction.at == at {
                     // The effects before the jump itself.
-                    let place = Place { elf: code.elf, keeps: !code.ranges.go };
                     for op in self.body.ops_of(&instruction) {
                         apply(place, &mut self.sets, &mut state, op, None);
                     }
-                    match &mut found {
-                        None => found = Some(state),
-                        Some(known) => {
-                            known.join(&state, &mut self.sets, false);
-                        }
-                    }
-                    break;
+                    return Some(state);
                 }
                 if instruction.at > at {
                     break;
@@ -306,7 +332,7 @@ impl Flow {
                 }
             }
         }
-        found
+        None
     }
 
     /// What is stored in the word at a fixed address, by all stores of the function.

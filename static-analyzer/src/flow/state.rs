@@ -93,20 +93,36 @@ impl State {
                 *own = joined;
             }
         }
+        changed | self.join_slots(other, sets, widen)
+    }
+
+    /// The words that either state knows, in one walk through both.
+    fn join_slots(&mut self, other: &State, sets: &mut Sets, widen: bool) -> bool {
         if self.slots == other.slots {
-            return changed;
+            return false;
         }
-        let keys: Vec<i32> = self.slots.iter().chain(&other.slots).map(|slot| slot.0).collect();
-        for key in keys {
-            let (own, theirs) = (self.slot(key), other.slot(key));
-            if own == theirs {
-                continue;
+        let mut changed = false;
+        let mut joined = Vec::with_capacity(self.slots.len());
+        let (mut own, mut theirs) = (self.slots.iter().peekable(), other.slots.iter().peekable());
+        loop {
+            let at = match (own.peek(), theirs.peek()) {
+                (Some(own), Some(theirs)) => own.0.min(theirs.0),
+                (Some(slot), None) | (None, Some(slot)) => slot.0,
+                (None, None) => break,
+            };
+            let mine = own.next_if(|slot| slot.0 == at);
+            let yours = theirs.next_if(|slot| slot.0 == at);
+            let before = mine.map_or_else(|| State::untouched(at), |slot| slot.1);
+            let value = yours.map_or_else(|| State::untouched(at), |slot| slot.1);
+            let value = merge(sets, before, value, widen);
+            changed |= value != before;
+            if value != Value::ANY || at > 0 {
+                joined.push((at, value));
             }
-            let joined = merge(sets, own, theirs, widen);
-            if joined != own {
-                changed = true;
-                self.put(key, joined, 0xff);
-            }
+        }
+        if changed {
+            joined.truncate(2 * SLOTS_MAX);
+            self.slots = joined;
         }
         changed
     }
@@ -114,6 +130,9 @@ impl State {
 
 /// Either of two values; when widening, what comes new is anything.
 fn merge(sets: &mut Sets, own: Value, other: Value, widen: bool) -> Value {
+    if own == other {
+        return own;
+    }
     let joined = sets.join(own, other);
     if !widen || joined == own {
         return joined;
