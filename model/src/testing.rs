@@ -149,6 +149,13 @@ fn places() -> impl Strategy<Value = BTreeMap<String, Text>> {
     btree_map(select(Command::PLACES.to_vec()).prop_map(str::to_owned), path(), 0..3)
 }
 
+fn evidence_places() -> impl Strategy<Value = BTreeMap<String, Text>> {
+    (places(), option::of(path())).prop_map(|(mut places, directory)| {
+        places.extend(directory.map(|directory| ("CWD".to_owned(), directory)));
+        places
+    })
+}
+
 fn run_id() -> impl Strategy<Value = String> {
     "000000000000000[0-9a-f]"
 }
@@ -484,9 +491,14 @@ fn predicted() -> impl Strategy<Value = Predicted> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let kind = select(vec![EvidenceKind::Trace, EvidenceKind::Analysis]);
-    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2), places(), any::<bool>()).prop_map(
-        |(kind, command, gaps, places, single)| Evidence { kind, command, gaps, places, single },
-    )
+    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2), evidence_places(), any::<bool>())
+        .prop_map(|(kind, command, gaps, places, single)| Evidence {
+            kind,
+            command,
+            gaps,
+            places,
+            single,
+        })
 }
 
 fn identity() -> impl Strategy<Value = ProgramIdentity> {
