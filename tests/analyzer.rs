@@ -1,0 +1,83 @@
+//! The analyzer's pitfalls, one small program each: what is predicted of it is what its source says.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use support::pitfall::{self, Pitfall};
+use support::{analysis, fixtures, skip};
+
+/// One test per program, named after it; one that is missing here fails `every_program_has_its_test`.
+macro_rules! pitfall_tests {
+    ($($name:ident)*) => {
+        $(#[test] #[allow(non_snake_case, reason = "options of compilers")] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_program_has_its_test() {
+            let tested: std::collections::BTreeSet<String> = [$(stringify!($name).to_owned()),*].into();
+            assert_eq!(tested, pitfall::names());
+        }
+    };
+}
+
+fn check(name: &str) {
+    if std::env::consts::ARCH != "x86_64" {
+        return skip("the programs are for x86_64");
+    }
+    let pitfall = Pitfall::load(name);
+    match pitfall.check() {
+        Err(why) => skip(&why),
+        Ok(wrong) => assert!(
+            wrong.is_empty(),
+            "the analysis of {name} ({}):\n  {}",
+            pitfall.source().display(),
+            wrong.join("\n  ")
+        ),
+    }
+}
+
+#[test]
+fn the_names_are_those_of_the_analysis() {
+    for name in ["numbers_beyond", "int80_gate", "empty_musl"] {
+        let executable = match fixtures::build(name) {
+            Ok(executable) => executable,
+            Err(why) => return skip(&why),
+        };
+        let program = analysis::analyse(&executable, &[]).unwrap();
+        let mut labels: Vec<String> =
+            program.calls.keys().map(|call| analysis::label(*call)).collect();
+        let mut names = analysis::names(&executable);
+        labels.sort();
+        names.sort();
+        assert_eq!(names, labels, "{name}");
+    }
+}
+
+pitfall_tests! {
+    arguments_O0 arguments_O2 bare bare_stripped callback_atexit callback_atexit_musl callback_atexit_static
+    callback_bsearch callback_bsearch_musl callback_qsort callback_qsort_static callback_signal
+    callback_signal_musl callback_signal_static callback_thread callback_thread_musl callback_thread_static
+    clocks clocks_musl clocks_static cold_part cold_part_stripped computed_number_O0 computed_number_O2
+    constructors constructors_musl constructors_static constructors_static_pie converts copied data_in_text
+    data_in_text_stripped dead_code_O0 dead_code_O2 empty empty_musl empty_musl_dynamic empty_no_pie
+    empty_static empty_static_pie empty_static_stripped empty_stripped exceptions exceptions_O0
+    exceptions_static executes executes_computed executes_musl executes_static fallback_O0 fallback_O2
+    generated_mmap generated_mmap_static generated_mprotect generated_not go_empty go_raw go_raw_pie
+    go_raw_stripped hello_glibc hello_glibc_static hello_glibc_static_pie hello_musl_static ifunc ifunc_no_pie
+    ifunc_static ifunc_static_pie int80_gate interposition interposition_no_pie jump_table jump_table_O0
+    jump_table_cet jump_table_pie jumps jumps_static marked marked_O0 marked_musl marked_static
+    marked_static_pie marked_static_stripped missing_library noreturn noreturn_stripped number_in_struct_O0
+    number_in_struct_O2 numbers_beyond objects objects_O0 objects_static odd_loads opened_computed
+    opened_constant opens opens_static operations_O0 operations_O2 operations_pie pointer_travels_O0
+    pointer_travels_O2 pointers_constant pointers_constant_O0 pointers_constant_pie pointers_relative
+    pointers_relr pointers_stored pointers_stored_pie pointers_writable pointers_writable_pie pruned_flag_O0
+    pruned_flag_O2 push_ret rust_bare rust_bare_O3 rust_empty rust_empty_static rust_std rust_std_O3
+    rust_std_static services services_static setxid setxid_musl setxid_static sockets sockets_musl
+    sockets_static spawns spawns_musl spawns_static stack_number_O0 stack_number_O1 stack_number_O2
+    stack_number_O3 switch_number_O0 switch_number_O2 switch_number_pie symbol_computed syscall_function
+    syscall_function_O0 syscall_function_musl syscall_function_no_plt syscall_function_static syscall_unknown
+    syscall_unknown_musl table_read_only_O0 table_read_only_O2 table_read_only_pie table_writable_O0
+    table_writable_O2 tail_call_O2 tail_call_pie thread_destructor thread_destructor_static two_entries
+    two_entries_stripped two_numbers_branch two_numbers_cmov two_wrappers_O0 two_wrappers_O2 two_wrappers_pie
+    two_wrappers_stripped unknown_number_O0 unknown_number_O2 version_new version_old virtual_call_O0
+    virtual_call_O2 virtual_call_stripped weak weak_static
+}
