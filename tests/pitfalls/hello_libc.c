@@ -5,7 +5,7 @@
 //# build hello_glibc_static_pie: gcc -O2 -static-pie -s -o $OUT $SRC
 //# must: exit_group
 //# must hello_musl_static: arch_prctl set_tid_address ioctl writev
-//# within hello_musl_static: arch_prctl exit exit_group futex ioctl lseek mprotect open poll readv read set_tid_address write writev close rt_sigprocmask rt_sigaction tkill gettid brk mmap munmap madvise mremap
+//# within hello_musl_static: arch_prctl close exit exit_group futex ioctl lseek mmap open poll set_tid_address writev
 //# must hello_glibc: write newfstatat brk
 //# must hello_glibc_static: write newfstatat brk
 //# must hello_glibc_static_pie: write newfstatat brk

@@ -1,6 +1,6 @@
 // Shows one symbol in two versions: the executable is bound to one of them.
-//# build version_new: printf 'V1 { local: *; }; V2 { };' >$TMP/map && gcc -O2 -shared -fPIC -DLIBRARY -Wl,--version-script=$TMP/map -o $DIR/libversions.so $SRC && gcc -O2 -o $OUT $SRC -L$DIR -lversions -Wl,-rpath,'$ORIGIN'
-//# build version_old: printf 'V1 { local: *; }; V2 { };' >$TMP/map && gcc -O2 -shared -fPIC -DLIBRARY -Wl,--version-script=$TMP/map -o $DIR/libversions.so $SRC && gcc -O2 -DOLD -o $OUT $SRC -L$DIR -lversions -Wl,-rpath,'$ORIGIN'
+//# build version_new: printf 'V1 { global: work; local: *; }; V2 { global: work; } V1;' >$TMP/map && gcc -O2 -shared -fPIC -DLIBRARY -Wl,--version-script=$TMP/map -o $DIR/libversions.so $SRC && gcc -O2 -o $OUT $SRC -L$DIR -lversions -Wl,-rpath,'$ORIGIN'
+//# build version_old: printf 'V1 { global: work; local: *; }; V2 { global: work; } V1;' >$TMP/map && gcc -O2 -shared -fPIC -DLIBRARY -Wl,--version-script=$TMP/map -o $DIR/libversions.so $SRC && gcc -O2 -DOLD -o $OUT $SRC -L$DIR -lversions -Wl,-rpath,'$ORIGIN'
 //# baseline: empty
 //# adds version_new: swapon
 //# adds version_old: swapoff

@@ -28,8 +28,14 @@ impl Bundle {
 
     /// Traces one run of the workload in `scene`.
     pub fn trace(&self, scene: &Scene<'_>, engine: &str) -> Ran {
+        self.trace_with(scene, engine, &[])
+    }
+
+    /// The same with further options.
+    pub fn trace_with(&self, scene: &Scene<'_>, engine: &str, options: &[&str]) -> Ran {
         let out = self.0.path().display().to_string();
-        let words = [profgen(), "trace", "-o", &out, "--engine", engine, "--quiet", "--"];
+        let mut words = vec![profgen(), "trace", "-o", &out, "--engine", engine, "--quiet"];
+        words.extend(options.iter().chain(&["--"]));
         let ran = scene.run(&words);
         assert_eq!(
             ran.status, scene.workload.status,
@@ -61,11 +67,16 @@ impl Bundle {
 
     /// All trace files, parsed.
     pub fn traces(&self) -> Vec<Value> {
+        self.trace_files().iter().map(|path| read_json(path)).collect()
+    }
+
+    /// All trace files.
+    pub fn trace_files(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path("traces")).expect("profgen wrote traces/");
         let mut paths: Vec<PathBuf> =
             entries.map(|entry| entry.expect("entry of traces/").path()).collect();
         paths.sort();
-        paths.iter().map(|path| read_json(path)).collect()
+        paths
     }
 
     /// The OCI profile for a runtime, as `profgen emit oci` writes it.
