@@ -18,6 +18,8 @@
 //! | `argument: CALL PARAMETER VALUE...` | knows exactly these values, or none when the value is `unknown` |
 //! | `module: NAME LAYER` | has a module whose path ends so, in that layer |
 //! | `executes: PATH...`, `opens: PATH...` | reports these |
+//! | `assumption: WORD` | states an assumption with this word in it |
+//! | `options: WORD...` | (of the command line) is made with these; `$DIR` is the program's directory |
 //! | `code: TEXT` | (of the program, not the analysis) `objdump -d` shows this: the pitfall is there |
 
 use std::collections::BTreeSet;
@@ -70,7 +72,10 @@ impl Pitfall {
     pub fn check(&self) -> Result<Vec<String>, String> {
         let executable = fixtures::build(&self.name)?;
         self.check_code(&executable)?;
-        let program = match analyse(&executable, &[]) {
+        let directory = executable.parent().expect("fixture directory").display().to_string();
+        let options: Vec<String> =
+            self.words("options").map(|word| word.replace("$DIR", &directory)).collect();
+        let program = match analyse(&executable, &options) {
             Ok(program) => program,
             Err(why) => return Ok(vec![format!("is refused: {why}")]),
         };
@@ -154,7 +159,7 @@ impl Judge<'_> {
             "within" => self.has_only(&calls(words)),
             "not" => self.has_none(&calls(words)),
             "adds" => self.adds(&calls(words)),
-            "baseline" | "code" => {}
+            "baseline" | "code" | "options" => {}
             "must-or-gap" => {
                 if !self.gaps(parse(&words[0])).is_empty() {
                     return;
@@ -175,6 +180,11 @@ impl Judge<'_> {
             "module" => self.module(&words[0], parse(&words[1])),
             "executes" => self.reports("executes", words),
             "opens" => self.reports("opens", words),
+            "assumption" => {
+                if !self.program.assumptions.iter().any(|text| text.contains(&words[0])) {
+                    self.wrong(format!("states no assumption about {}", words[0]));
+                }
+            }
             _ => panic!("unknown directive {key}"),
         }
     }
