@@ -1,5 +1,6 @@
 //! What programs were seen to do was predicted: every call that a trace attributes to an executable is in the analysis
-//! of that executable, start-up and shutdown included.
+//! of that executable, start-up and shutdown included; and where the analysis says that it knows all values of an
+//! argument, no other was seen.
 //!
 //! Observed are the workloads and the jobs of `recall/jobs.tsv`. The analysis may take the modules that a run mapped
 //! beyond what the executable names, as somebody who has a trace would give them; it never sees the calls.
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use model::analysis::AnalysedProgram;
+use model::analysis::{AnalysedProgram, PredictedCall};
 use model::trace::{CallRecord, Program};
 use model::{Arch, Sysno, Text, Trace, document};
 use support::analysis::{analyse, is_32_bit, label};
@@ -106,12 +107,34 @@ fn judge(program: &Program) -> Vec<String> {
     };
     println!("{path}: {} of {} predicted calls seen", program.calls.len(), analysis.calls.len());
     let allowed = Allowed::load(&path);
-    program
-        .calls
-        .iter()
-        .filter(|(call, _)| !analysis.calls.contains_key(call) && !allowed.has(**call))
-        .map(|(call, record)| missing(&path, *call, record, &analysis))
-        .collect()
+    let mut wrong = Vec::new();
+    for (call, record) in &program.calls {
+        match analysis.calls.get(call) {
+            Some(predicted) => wrong.extend(
+                surprises(record, predicted)
+                    .iter()
+                    .map(|what| format!("{path}: {} with {what}", label(*call))),
+            ),
+            None if allowed.has(*call) => {}
+            None => wrong.push(missing(&path, *call, record, &analysis)),
+        }
+    }
+    wrong
+}
+
+/// Values that were seen for parameters of which the analysis says that it knows all values.
+fn surprises(record: &CallRecord, predicted: &PredictedCall) -> Vec<String> {
+    let Some(seen) = &record.arguments else { return Vec::new() };
+    let known = predicted.arguments.iter().filter(|(name, _)| seen.names.contains(name));
+    // A trace keeps what the kernel looks at, which for most is half of the register.
+    let low = |value: u64| value & 0xffff_ffff;
+    let surprise = |(name, values): (&String, &BTreeSet<u64>)| {
+        let values: BTreeSet<u64> = values.iter().copied().map(low).collect();
+        let beyond: Vec<u64> =
+            seen.column(name).into_iter().filter(|value| !values.contains(&low(*value))).collect();
+        (!beyond.is_empty()).then(|| format!("{name} {beyond:x?}, predicted {values:x?}"))
+    };
+    known.filter_map(surprise).collect()
 }
 
 /// A program of 32 bits is refused, or its analysis says that calls may be missing: there is no silent half of one.

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod docker;
 pub mod fixtures;
 pub mod http;
+pub mod judge;
 pub mod oci;
 pub mod pitfall;
 pub mod run;
