@@ -20,6 +20,13 @@ pub enum Command {
         the command cannot be executed, 127 when it is not found."
     )]
     Trace(TraceArguments),
+    /// Predict the system calls that programs can make, from their files
+    #[command(
+        after_help = "The prediction covers the process from its first instruction: the dynamic \
+        loader, start-up and exit are part of it. What could not be resolved is listed as a gap.\n\n\
+        Exit status: 0; 2 when it failed."
+    )]
+    Analyze(AnalyzeArguments),
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Merge(MergeArguments),
@@ -45,6 +52,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Trace(_) => "trace",
+            Command::Analyze(_) => "analyze",
             Command::Merge(_) => "merge",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
@@ -90,6 +98,56 @@ pub enum EngineArgument {
     Ptrace,
     /// seccomp user notification: cheaper
     Notify,
+}
+
+#[derive(Debug, Args)]
+pub struct AnalyzeArguments {
+    /// Where to write the analysis, as JSON; - is standard output [default: only a summary]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the name of each system call on a line, those of another architecture as `i386:name`
+    #[arg(long)]
+    pub names: bool,
+    /// Print the chains of calls that lead to a system call as a graph for Graphviz
+    #[arg(long, value_name = "CALL", conflicts_with = "names")]
+    pub dot: Option<String>,
+    /// The directory that stands for /, such as an unpacked container image
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Directories that are searched for libraries first, joined by colons, as LD_LIBRARY_PATH
+    #[arg(long, value_name = "DIRS", value_delimiter = ':')]
+    pub library_path: Vec<PathBuf>,
+    /// A library that is loaded before all others, as LD_PRELOAD; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub preload: Vec<PathBuf>,
+    /// What to analyse beside the core, joined by commas
+    #[arg(
+        long,
+        value_name = "LAYERS",
+        value_delimiter = ',',
+        default_value = "nss,gconv,dlopen",
+        value_parser = clap::builder::PossibleValuesParser::new(layer_names())
+    )]
+    pub layers: Vec<String>,
+    /// Analyse the programs, too, that are executed under names which the code holds
+    #[arg(long)]
+    pub follow_exec: bool,
+    /// Neither use nor keep results of earlier runs
+    #[arg(long)]
+    pub no_cache: bool,
+    /// No progress and no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say more: the chain of each call, and every gap
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// The programs; with --root, their paths inside it
+    #[arg(required = true, value_name = "ELF")]
+    pub programs: Vec<PathBuf>,
+}
+
+fn layer_names() -> Vec<&'static str> {
+    model::analysis::Layer::ALL.iter().map(|layer| layer.as_str()).collect()
 }
 
 #[derive(Debug, Args)]

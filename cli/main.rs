@@ -1,6 +1,7 @@
 //! The command line: one file per command. What was typed is in `arguments`, what becomes of it in
 //! the library crates; this is where words are printed and exit statuses chosen.
 
+mod analyze;
 mod arguments;
 mod bundle;
 mod emit;
@@ -22,6 +23,7 @@ fn main() -> ! {
     let name = arguments.command.name();
     let result = match arguments.command {
         Command::Trace(arguments) => trace::trace(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),

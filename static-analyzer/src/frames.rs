@@ -2,7 +2,7 @@
 
 use gimli::{
     BaseAddresses, CieOrFde, CommonInformationEntry, EhFrame, EhFrameOffset, EndianSlice,
-    LittleEndian, UnwindSection,
+    LittleEndian, Pointer, UnwindSection,
 };
 use std::collections::BTreeMap;
 use supervisor::elf_file::Section;
@@ -16,8 +16,19 @@ const COMMONS_MAX: usize = 4096;
 
 type Bytes<'data> = EndianSlice<'data, LittleEndian>;
 
-/// The functions as address and size, by address, each address once.
-pub fn read(section: &Section, is_64: bool) -> Vec<(u64, u64)> {
+/// A function that the section describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Frame {
+    /// Where it begins.
+    pub address: u64,
+    /// How long it is.
+    pub size: u64,
+    /// Where its table of exception handlers is.
+    pub handlers: Option<u64>,
+}
+
+/// The functions, by address, each address once.
+pub fn read(section: &Section, is_64: bool) -> Vec<Frame> {
     let mut eh_frame = EhFrame::new(&section.data, LittleEndian);
     eh_frame.set_address_size(if is_64 { 8 } else { 4 });
     let bases = BaseAddresses::default().set_eh_frame(section.address);
@@ -29,13 +40,17 @@ pub fn read(section: &Section, is_64: bool) -> Vec<(u64, u64)> {
         if let CieOrFde::Fde(partial) = entry
             && let Ok(fde) = partial.parse(|frame, bases, at| commons.get(frame, bases, at))
         {
-            found.push((fde.initial_address(), fde.len()));
+            let handlers = match fde.lsda() {
+                Some(Pointer::Direct(address)) => Some(address),
+                _ => None,
+            };
+            found.push(Frame { address: fde.initial_address(), size: fde.len(), handlers });
         }
     }
     found.sort_unstable();
     // Of several the longest.
     found.reverse();
-    found.dedup_by_key(|&mut (address, _)| address);
+    found.dedup_by_key(|frame| frame.address);
     found.reverse();
     found
 }
@@ -97,17 +112,21 @@ mod tests {
         Section { address: 0x3000, data: eh_frame(augmentation, functions) }
     }
 
+    fn pairs(section: &Section) -> Vec<(u64, u64)> {
+        read(section, true).iter().map(|frame| (frame.address, frame.size)).collect()
+    }
+
     #[test]
     fn functions_are_sorted_and_of_one_address_the_longest_stays() {
         let section = section(b"zR", &[(0x2000, 16), (0x1000, 8), (0x2000, 32), (0x2000, 4)]);
-        assert_eq!(read(&section, true), [(0x1000, 8), (0x2000, 32)]);
+        assert_eq!(pairs(&section), [(0x1000, 8), (0x2000, 32)]);
     }
 
     #[test]
     fn a_common_entry_is_parsed_once() {
         let functions: Vec<_> = (0..10_000).map(|number| (0x1000 + 16 * number, 16)).collect();
         let section = section(b"zR", &functions);
-        assert_eq!(read(&section, true), functions);
+        assert_eq!(pairs(&section), functions);
         let frame = EhFrame::new(&section.data, LittleEndian);
         let bases = BaseAddresses::default();
         let mut commons = Commons::of(&section.data);

@@ -1,7 +1,7 @@
 //! The functions of one ELF file, by file offset: named by its symbol tables; where those are
 //! stripped, bounded by the frame descriptions that unwinding needs.
 
-use crate::frames;
+use crate::frames::{self, Frame};
 use std::path::Path;
 use supervisor::elf_file::{ElfError, ElfFile, Segment, Symbols, TableKind, open_regular};
 
@@ -18,8 +18,8 @@ pub struct Functions {
     symbols: Vec<Function>,
     /// The names in `.symtab` and in `.dynsym`.
     tables: [Symbols; 2],
-    /// Address and size, by address.
-    frames: Vec<(u64, u64)>,
+    /// By address.
+    frames: Vec<Frame>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +68,8 @@ impl Functions {
         {
             return Some(format!("{name}+{within:#x}"));
         }
-        let past = self.frames.partition_point(|&(start, _)| start <= address);
-        let &(start, size) = self.frames[..past].last()?;
+        let past = self.frames.partition_point(|frame| frame.address <= address);
+        let &Frame { address: start, size, .. } = self.frames[..past].last()?;
         (address - start < size).then(|| format!("fn@{start:x}+{:#x}", address - start))
     }
 }

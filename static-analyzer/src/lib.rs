@@ -1,10 +1,37 @@
-//! Predicts from ELF files. So far it answers one question: which function holds an instruction.
+//! Predicts from ELF files which system calls a program can make: see [`analyze`]. It also names the
+//! functions that hold the call sites of a trace.
 //!
-//! The files may be hostile: what cannot be read has no name, and nothing here panics on bytes.
+//! The files of a program are found as the loader finds them (closure.rs), read (elf.rs) and scanned
+//! one by one (scan.rs, flow.rs), and joined (link.rs). From the roots on, live functions and live
+//! data make one another live (reach.rs, phases.rs); at the system-call sites among them, the numbers
+//! are looked up through all callers (numbers.rs).
+//!
+//! The files may be hostile: what cannot be read is a gap or has no name, and nothing here panics on
+//! bytes.
 
+mod closure;
+mod decode;
+mod dot;
+mod elf;
+mod files;
+mod flow;
 mod frames;
 mod functions;
+mod gopclntab;
+mod landing;
+mod ldcache;
+mod link;
+mod numbers;
+mod phases;
+mod predict;
+mod ranges;
+mod reach;
+mod root;
+mod scan;
 mod sites;
+mod value;
 
+pub use dot::dot;
 pub use functions::Functions;
+pub use predict::{AnalyzeError, AnalyzeOptions, analyze};
 pub use sites::name_sites;

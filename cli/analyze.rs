@@ -1,0 +1,140 @@
+//! `profgen analyze`: what programs can do, from their files.
+
+use crate::{
+    arguments::AnalyzeArguments,
+    exit::{Failure, Status, say},
+    files,
+};
+use anyhow::anyhow;
+use model::{
+    Analysis, Arch, Sysno,
+    analysis::{AnalysedProgram, Layer, Phase},
+};
+use static_analyzer::AnalyzeOptions;
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+pub fn analyze(arguments: &AnalyzeArguments) -> Result<Status, Failure> {
+    let options = options(arguments);
+    let quiet = arguments.quiet || arguments.programs.len() < 2;
+    let progress = |path: &Path| {
+        if !quiet && arguments.verbose {
+            say(&format!("analysing {}", path.display()));
+        }
+    };
+    let analysis = static_analyzer::analyze(&arguments.programs, &options, &progress)
+        .map_err(anyhow::Error::from)?;
+    if let Some(output) = &arguments.output {
+        files::write_document(output, &analysis)?;
+    }
+    if let Some(call) = &arguments.dot {
+        let sysno = named(call)?;
+        files::write(Path::new("-"), static_analyzer::dot(&analysis, sysno).as_bytes())?;
+    } else if arguments.names {
+        files::write(Path::new("-"), names(&analysis).as_bytes())?;
+    } else if !arguments.quiet {
+        for program in &analysis.programs {
+            summary(program, arguments.verbose);
+        }
+    }
+    Ok(Status::Code(0))
+}
+
+fn options(arguments: &AnalyzeArguments) -> AnalyzeOptions {
+    let asked = |layer: &&Layer| {
+        arguments.layers.iter().any(|name| name == layer.as_str())
+            || (**layer == Layer::Exec && arguments.follow_exec)
+    };
+    AnalyzeOptions {
+        root: arguments.root.clone(),
+        library_path: arguments.library_path.clone(),
+        preload: arguments.preload.clone(),
+        layers: Layer::ALL.iter().filter(asked).copied().collect(),
+        cache: cache(arguments),
+        ..AnalyzeOptions::default()
+    }
+}
+
+/// The user's cache directory, by the XDG base directory specification.
+fn cache(arguments: &AnalyzeArguments) -> Option<PathBuf> {
+    if arguments.no_cache {
+        return None;
+    }
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(caches.join("profgen"))
+}
+
+fn named(call: &str) -> anyhow::Result<Sysno> {
+    let (arch, name) = match call.split_once(':') {
+        Some((arch, name)) => (Arch::from_name(arch), name),
+        None => (Some(Arch::X86_64), call),
+    };
+    arch.and_then(|arch| Sysno::from_name(arch, name))
+        .ok_or_else(|| anyhow!("there is no system call {call:?}"))
+}
+
+/// The calls of all programs, one name a line.
+fn names(analysis: &Analysis) -> String {
+    let calls = analysis.calls();
+    let mut names: Vec<String> = calls.into_iter().map(label).collect();
+    names.sort();
+    names.iter().fold(String::new(), |mut text, name| {
+        let _ = writeln!(text, "{name}");
+        text
+    })
+}
+
+fn label(sysno: Sysno) -> String {
+    match sysno.arch() {
+        Arch::X86_64 => sysno.label().into_owned(),
+        arch => format!("{arch}:{}", sysno.label()),
+    }
+}
+
+fn summary(program: &AnalysedProgram, verbose: bool) {
+    let start = program.calls.values().filter(|call| call.phase == Phase::BeforeMain).count();
+    say(&format!(
+        "{}: {} system calls ({start} only before main), {} files, {} gaps",
+        program.path,
+        program.calls.len(),
+        program.modules.len(),
+        program.gaps.len(),
+    ));
+    if verbose {
+        for (&sysno, call) in &program.calls {
+            let chain: Vec<String> = call
+                .chain
+                .iter()
+                .map(|site| {
+                    let place = || format!("{}+{:#x}", site.module.base_name(), site.offset);
+                    site.symbol.clone().unwrap_or_else(place)
+                })
+                .collect();
+            say(&format!(
+                "  {} ({}, {:?}): {}",
+                label(sysno),
+                call.layer.as_str(),
+                call.phase,
+                chain.join(" -> ")
+            ));
+        }
+    }
+    let lost = program.gaps.iter().filter(|gap| gap.loses());
+    let most = if verbose { usize::MAX } else { 3 };
+    let count = lost.clone().count();
+    for gap in lost.take(most) {
+        let place = gap.site.as_ref().map_or_else(String::new, |site| {
+            let symbol = site.symbol.as_deref().unwrap_or_default();
+            format!(" ({}+{:#x} {symbol})", site.module.base_name(), site.offset)
+        });
+        say(&format!("  gap: {}{place}", gap.what));
+    }
+    if count > most {
+        say(&format!("  and {} more; -v lists them", count - most));
+    }
+}

@@ -1,0 +1,91 @@
+//! One function: its instructions as far as they can be reached, and what every register and word
+//! of the stack can hold at each of them.
+
+mod body;
+mod facts;
+mod interpret;
+mod state;
+mod tables;
+
+pub use facts::{Access, Call, Facts, Site, Target};
+pub use state::State;
+
+use crate::{
+    decode::{Decode, Flow as Next},
+    elf::Elf,
+    landing::{self, Landing},
+    ranges::Ranges,
+    value::Sets,
+};
+use body::Body;
+
+/// A file whose functions are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Code<'a> {
+    /// The file.
+    pub elf: &'a Elf,
+    /// Its functions.
+    pub ranges: &'a Ranges,
+}
+
+/// How often the discovery of jump tables may lead to more code.
+const ROUNDS_MAX: usize = 16;
+
+/// A function, interpreted.
+#[derive(Debug)]
+pub struct Flow {
+    body: Body,
+    /// The sets of its values.
+    pub sets: Sets,
+    /// What is known where a block begins, by the number of its first instruction.
+    before: Vec<Option<State>>,
+    /// Whether a bound was met.
+    pub cut: bool,
+}
+
+impl Flow {
+    /// Decodes and interprets the function that is entered at an address. `None` when there is no
+    /// code.
+    pub fn of(code: Code<'_>, decoder: &mut impl Decode, entry: u64) -> Option<Flow> {
+        let range = code.ranges.holding(code.elf, entry)?;
+        let landings = code.ranges.handlers(range.start);
+        let landings = landings.map(|at| landing::read(code.elf, range.start, at));
+        let landings: Vec<Landing> = landings.unwrap_or_default();
+        let mut body = Body::new(range, landings);
+        body.decode(code.elf, decoder, entry);
+        let mut unknown = Vec::new();
+        let mut flow = Flow { body, sets: Sets::default(), before: Vec::new(), cut: false };
+        for round in 0.. {
+            flow.run(code, entry, &unknown);
+            let tables = flow.jump_tables(code);
+            let mut grew = false;
+            for (jump, targets) in tables {
+                grew |= flow.body.add_table(code.elf, decoder, jump, targets);
+            }
+            if !grew {
+                let left = flow.unreached(code);
+                if left.is_empty() {
+                    break;
+                }
+                for at in left {
+                    grew |= flow.body.decode(code.elf, decoder, at);
+                    unknown.push(at);
+                }
+            }
+            if !grew {
+                break;
+            }
+            if round >= ROUNDS_MAX {
+                flow.cut = true;
+                break;
+            }
+        }
+        Some(flow)
+    }
+
+    /// Whether the instruction at an address is a call, not a jump.
+    pub fn is_call(&self, at: u64) -> bool {
+        let instruction = self.body.number(at).and_then(|number| self.body.get(number));
+        instruction.is_some_and(|instruction| matches!(instruction.next, Next::Call(_)))
+    }
+}

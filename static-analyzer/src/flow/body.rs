@@ -1,0 +1,160 @@
+//! The instructions of a function: recursive descent from its entries.
+
+use crate::{
+    decode::{Decode, Dest, Flow as Next, Op},
+    elf::Elf,
+    landing::Landing,
+    ranges::Range,
+};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+
+/// Instructions past these are not decoded.
+const INSTRUCTIONS_MAX: usize = 1 << 19;
+
+/// An instruction.
+#[derive(Debug, Clone, Copy)]
+pub struct Instruction {
+    pub at: u64,
+    pub length: u8,
+    /// Its effects in [`Body::ops`].
+    pub ops: (u32, u16),
+    pub next: Next,
+    /// Whether a block begins with it.
+    pub leads: bool,
+}
+
+impl Instruction {
+    pub fn end(&self) -> u64 {
+        self.at.wrapping_add(u64::from(self.length))
+    }
+}
+
+/// A function's instructions.
+#[derive(Debug)]
+pub struct Body {
+    pub range: Range,
+    pub list: Vec<Instruction>,
+    pub ops: Vec<Op>,
+    by_address: FxHashMap<u64, u32>,
+    landings: Vec<Landing>,
+    /// The targets of jumps through tables, by the address of the jump.
+    pub tables: FxHashMap<u64, BTreeSet<u64>>,
+    /// Bytes that are no instruction.
+    pub invalid: Vec<u64>,
+    pub cut: bool,
+}
+
+impl Body {
+    pub fn new(range: Range, landings: Vec<Landing>) -> Body {
+        Body {
+            range,
+            list: Vec::new(),
+            ops: Vec::new(),
+            by_address: FxHashMap::default(),
+            landings,
+            tables: FxHashMap::default(),
+            invalid: Vec::new(),
+            cut: false,
+        }
+    }
+
+    /// The number of the instruction at an address.
+    pub fn number(&self, at: u64) -> Option<u32> {
+        self.by_address.get(&at).copied()
+    }
+
+    pub fn get(&self, number: u32) -> Option<&Instruction> {
+        self.list.get(number as usize)
+    }
+
+    pub fn ops_of(&self, instruction: &Instruction) -> &[Op] {
+        let (start, count) = instruction.ops;
+        self.ops.get(start as usize..start as usize + usize::from(count)).unwrap_or_default()
+    }
+
+    /// Whether an address is in the function.
+    pub fn holds(&self, at: u64) -> bool {
+        (self.range.start..self.range.end).contains(&at)
+    }
+
+    /// Where an exception out of the instruction lands.
+    pub fn landing(&self, at: u64) -> Option<u64> {
+        let within = |&&(start, end, _): &&Landing| (start..end).contains(&at);
+        self.landings.iter().find(within).map(|landing| landing.2)
+    }
+
+    /// Decodes what can be reached from an address. Answers whether anything is new.
+    pub fn decode(&mut self, elf: &Elf, decoder: &mut impl Decode, from: u64) -> bool {
+        let mut left = vec![from];
+        let mut grew = false;
+        while let Some(start) = left.pop() {
+            if !self.holds(start) {
+                continue;
+            }
+            if let Some(number) = self.number(start) {
+                let instruction = &mut self.list[number as usize];
+                grew |= !instruction.leads;
+                instruction.leads = true;
+                continue;
+            }
+            grew = true;
+            self.run(elf, decoder, start, &mut left);
+        }
+        grew
+    }
+
+    /// Decodes up to the next jump.
+    fn run(&mut self, elf: &Elf, decoder: &mut impl Decode, start: u64, left: &mut Vec<u64>) {
+        let mut at = start;
+        while self.holds(at) {
+            if let Some(number) = self.number(at) {
+                self.list[number as usize].leads = true;
+                return;
+            }
+            if self.list.len() >= INSTRUCTIONS_MAX {
+                self.cut = true;
+                return;
+            }
+            let first = self.ops.len() as u32;
+            let decoded = elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut self.ops));
+            let Some((length, next)) = decoded.filter(|_| elf.is_code(at)) else {
+                self.ops.truncate(first as usize);
+                self.invalid.push(at);
+                return;
+            };
+            let count = (self.ops.len() as u32 - first) as u16;
+            self.by_address.insert(at, self.list.len() as u32);
+            let leads = at == start;
+            self.list.push(Instruction { at, length, ops: (first, count), next, leads });
+            let end = at.wrapping_add(u64::from(length));
+            match next {
+                Next::Branch(target) => left.extend([target, end]),
+                Next::Jump(Dest::Direct(target)) => left.push(target),
+                Next::Call(_) => left.extend(self.landing(at)),
+                _ => {}
+            }
+            if matches!(next, Next::Branch(_) | Next::Jump(_) | Next::Return | Next::Stop) {
+                return;
+            }
+            at = end;
+        }
+    }
+
+    /// Adds targets of a jump through a table. Answers whether any is new.
+    pub fn add_table(
+        &mut self,
+        elf: &Elf,
+        decoder: &mut impl Decode,
+        jump: u64,
+        targets: BTreeSet<u64>,
+    ) -> bool {
+        let known = self.tables.entry(jump).or_default();
+        let new: Vec<u64> = targets.difference(known).copied().collect();
+        known.extend(&new);
+        for &target in &new {
+            self.decode(elf, decoder, target);
+        }
+        !new.is_empty()
+    }
+}

@@ -1,0 +1,85 @@
+//! What a function does that matters outside of it.
+
+use crate::{decode::Entry, value::Atom};
+
+/// Where a call or a jump out of the function leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// To an address of the file.
+    Direct(u64),
+    /// To what the word at an address holds.
+    Slot(u64),
+    /// To what is held at a distance from the address that a word holds.
+    Field(u64, i32),
+    /// To wherever: not known here.
+    Any,
+}
+
+/// A call, or a jump out of the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// The instruction.
+    pub at: u64,
+    /// Where it leads.
+    pub target: Target,
+}
+
+/// A use of data or of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    /// The address itself is kept, passed on or computed with: all of what is there may be used.
+    Take(u64),
+    /// What some bytes at an address hold is used, whatever it points to.
+    Read(u64, u16),
+    /// What is held at a distance from the address that a word holds is used.
+    Field(u64, i32),
+}
+
+/// An instruction that enters the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Its address.
+    pub at: u64,
+    /// Which.
+    pub entry: Entry,
+    /// Where the number comes from.
+    pub number: Vec<Atom>,
+    /// Where the arguments come from.
+    pub arguments: [Vec<Atom>; 6],
+}
+
+/// What a function does.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Calls, by place.
+    pub calls: Vec<Call>,
+    /// Uses of data and addresses, with the first place of each.
+    pub accesses: Vec<Access>,
+    /// Entries into the kernel.
+    pub sites: Vec<Site>,
+    /// Words at fixed addresses that it writes.
+    pub stores: Vec<u64>,
+    /// Code whose address it stores in memory other than its stack.
+    pub kept: Vec<u64>,
+    /// Addresses of bytes that are no instructions.
+    pub invalid: Vec<u64>,
+    /// Whether a bound was met.
+    pub cut: bool,
+}
+
+impl Facts {
+    /// Each fact once, in order.
+    pub(super) fn finish(&mut self) {
+        self.calls.sort_unstable();
+        self.calls.dedup();
+        self.accesses.sort_unstable();
+        self.accesses.dedup();
+        self.stores.sort_unstable();
+        self.stores.dedup();
+        self.kept.sort_unstable();
+        self.kept.dedup();
+        self.calls.shrink_to_fit();
+        self.accesses.shrink_to_fit();
+        self.stores.shrink_to_fit();
+    }
+}

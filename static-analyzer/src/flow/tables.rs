@@ -1,0 +1,185 @@
+//! Jump tables: where an indirect jump inside the function can lead.
+
+use super::{Code, Flow, body::Instruction};
+use crate::{
+    decode::{Dest, Flow as Next, Op},
+    value::Atom,
+};
+use std::collections::BTreeSet;
+
+/// Entries past these are not read.
+const ENTRIES_MAX: u64 = 1 << 14;
+/// How far back the comparison is looked for that bounds the index.
+const LOOK_BACK: usize = 24;
+/// Room between blocks that is looked through, when a jump is not understood.
+const ROOM_MAX: usize = 4096;
+
+impl Flow {
+    /// The targets of the jumps through tables, by the address of the jump.
+    pub(super) fn jump_tables(&mut self, code: Code<'_>) -> Vec<(u64, BTreeSet<u64>)> {
+        let mut found = Vec::new();
+        for number in self.indirect_jumps() {
+            let instruction = self.body.list[number];
+            let mut targets = BTreeSet::new();
+            for atom in self.destinations(code, &instruction) {
+                match atom {
+                    Atom::Distance(table, base) => {
+                        targets.extend(self.entries(code, number, table, Some(base)));
+                    }
+                    Atom::Element(table, 8, _) => {
+                        targets.extend(self.entries(code, number, table, None));
+                    }
+                    Atom::Address(target) if self.body.holds(target) => {
+                        targets.insert(target);
+                    }
+                    _ => {}
+                }
+            }
+            if !targets.is_empty() {
+                found.push((instruction.at, targets));
+            }
+        }
+        found
+    }
+
+    fn indirect_jumps(&self) -> Vec<usize> {
+        let list = self.body.list.iter().enumerate();
+        list.filter(|(_, instruction)| {
+            matches!(instruction.next, Next::Jump(Dest::Reg(_) | Dest::Mem(_)))
+        })
+        .map(|(number, _)| number)
+        .collect()
+    }
+
+    /// What the operand of an indirect jump can hold.
+    fn destinations(&mut self, code: Code<'_>, instruction: &Instruction) -> Vec<Atom> {
+        let Some(state) = self.at(code, instruction.at) else { return Vec::new() };
+        match instruction.next {
+            Next::Jump(Dest::Reg(reg)) => self.sets.atoms(&state.reg(reg)).to_vec(),
+            Next::Jump(Dest::Mem(mem)) => self.loaded(code, &state, &mem),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The entries of a table: as many as the comparison before the jump allows, and more as long
+    /// as they lead into the function.
+    fn entries(&self, code: Code<'_>, jump: usize, table: u64, base: Option<u64>) -> Vec<u64> {
+        let bound = self.bound(jump).unwrap_or(0);
+        let mut found = Vec::new();
+        for index in 0..ENTRIES_MAX {
+            let target = match base {
+                Some(base) => {
+                    let distance = code.elf.half(table.wrapping_add(4 * index));
+                    distance.map(|distance| base.wrapping_add_signed(i64::from(distance as i32)))
+                }
+                None => code.pointer(table.wrapping_add(8 * index)),
+            };
+            let Some(target) = target.filter(|&target| code.elf.is_code(target)) else { break };
+            if !self.body.holds(target) && index >= bound {
+                break;
+            }
+            found.push(target);
+        }
+        found
+    }
+
+    /// How many values the index can have, by the last comparison before the jump.
+    fn bound(&self, jump: usize) -> Option<u64> {
+        let before = &self.body.list[jump.saturating_sub(LOOK_BACK)..jump];
+        before.iter().rev().find_map(|instruction| {
+            self.body.ops_of(instruction).iter().find_map(|op| match op {
+                Op::Compare { with, .. } => {
+                    with.checked_add(1).filter(|&count| count <= ENTRIES_MAX)
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// When a jump in the function is not understood, the parts of it that nothing leads to.
+    pub(super) fn unreached(&mut self, code: Code<'_>) -> Vec<u64> {
+        if !self.body.range.known {
+            return Vec::new();
+        }
+        let known = |instruction: &Instruction| self.body.tables.contains_key(&instruction.at);
+        let open = self
+            .indirect_jumps()
+            .into_iter()
+            .filter(|&number| !known(&self.body.list[number]))
+            .any(|number| {
+                // A stub that jumps through a word of the linker's jumps nowhere else.
+                !matches!(self.body.list[number].next, Next::Jump(Dest::Mem(mem)) if mem.base.is_none() && mem.index.is_none())
+            });
+        if !open {
+            return Vec::new();
+        }
+        let mut parts: Vec<(u64, u64)> =
+            self.body.list.iter().map(|instruction| (instruction.at, instruction.end())).collect();
+        parts.sort_unstable();
+        let mut found = Vec::new();
+        let mut at = self.body.range.start;
+        for (start, end) in parts.into_iter().chain([(self.body.range.end, u64::MAX)]) {
+            if start > at
+                && let Some(first) = code.first_instruction(at, start)
+            {
+                found.push(first);
+            }
+            at = at.max(end);
+            if found.len() >= ROOM_MAX {
+                break;
+            }
+        }
+        found.retain(|&start| !self.body.invalid.contains(&start));
+        found
+    }
+}
+
+impl Code<'_> {
+    /// The address that a word holds once the file is loaded.
+    fn pointer(&self, at: u64) -> Option<u64> {
+        use crate::elf::RelocationKind;
+        match self.elf.relocations_in(at..at.checked_add(1)?).first() {
+            Some(relocation) => match relocation.kind {
+                RelocationKind::Local(target) => Some(target),
+                _ => None,
+            },
+            None if self.elf.fixed => self.elf.word(at),
+            None => None,
+        }
+    }
+
+    /// Where code begins between two addresses, behind the padding.
+    fn first_instruction(&self, from: u64, to: u64) -> Option<u64> {
+        let bytes = self.elf.from(from)?;
+        let size = usize::try_from(to - from).ok()?.min(bytes.len());
+        let mut rest = &bytes[..size];
+        loop {
+            let padding = PADDING.iter().find(|padding| rest.starts_with(padding));
+            match padding {
+                Some(padding) => rest = &rest[padding.len()..],
+                None if rest.is_empty() => return None,
+                None => return Some(to - rest.len() as u64),
+            }
+        }
+    }
+}
+
+/// What assemblers fill room with.
+const PADDING: &[&[u8]] = &[
+    &[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+    &[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+    &[0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+    &[0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+    &[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+    &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+    &[0x66, 0x0f, 0x1f, 0x44, 0, 0],
+    &[0x0f, 0x1f, 0x44, 0, 0],
+    &[0x0f, 0x1f, 0x40, 0],
+    &[0x0f, 0x1f, 0],
+    &[0x66, 0x90],
+    &[0x66],
+    &[0x90],
+    &[0xcc],
+    &[0xf4],
+    &[0],
+];

@@ -1,0 +1,197 @@
+//! A program's files joined: which file defines what another one names, and what words hold once
+//! the loader has filled them in.
+
+use crate::{
+    closure::Module,
+    elf::{Elf, RelocationKind, SymbolKind},
+    scan::Scan,
+};
+use rustc_hash::FxHashMap;
+use std::{cell::RefCell, ops::Range, sync::Arc};
+
+/// A place in a program: the number of the file, and an address of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file's number.
+    pub module: usize,
+    /// The address, before relocation.
+    pub address: u64,
+}
+
+/// A file of the program with what was found in it.
+#[derive(Debug)]
+pub struct Linked {
+    /// The file.
+    pub module: Module,
+    /// Its functions.
+    pub scan: Arc<Scan>,
+}
+
+/// A program's files.
+#[derive(Debug)]
+pub struct Program {
+    /// In the order in which they are loaded.
+    pub modules: Vec<Linked>,
+    /// The order in which symbols are looked up.
+    scope: Vec<usize>,
+    known: RefCell<FxHashMap<(usize, u32), Option<Place>>>,
+}
+
+impl Program {
+    /// Joins files. The interpreter is the last that symbols are looked up in: programs name it
+    /// only through libc, which comes behind everything else.
+    pub fn new(modules: Vec<Linked>, interpreter: Option<usize>) -> Program {
+        let mut scope: Vec<usize> = (0..modules.len()).collect();
+        if let Some(interpreter) = interpreter {
+            scope.retain(|&number| number != interpreter);
+            scope.push(interpreter);
+        }
+        Program { modules, scope, known: RefCell::default() }
+    }
+
+    /// A file.
+    pub fn elf(&self, module: usize) -> &Elf {
+        &self.modules[module].module.elf
+    }
+
+    /// What was found in a file.
+    pub fn scan(&self, module: usize) -> &Scan {
+        &self.modules[module].scan
+    }
+
+    /// Whether code is there.
+    pub fn is_code(&self, place: Place) -> bool {
+        self.elf(place.module).is_code(place.address)
+    }
+
+    /// What the word at an address holds when the loader is done: a place, if it is one.
+    pub fn word(&self, module: usize, address: u64) -> Option<Place> {
+        let end = address.checked_add(8)?;
+        let relocations = self.elf(module).relocations_in(address..end);
+        let found = relocations.iter().find(|relocation| relocation.at == address);
+        if let Some(relocation) = found {
+            return self.target(module, relocation.kind);
+        }
+        let original = self.original(Place { module, address })?;
+        self.word(original.module, original.address)
+    }
+
+    /// The places that the words in a part of memory hold.
+    pub fn pointers(&self, module: usize, range: Range<u64>) -> Vec<Place> {
+        let relocations = self.elf(module).relocations_in(range.clone());
+        let mut found: Vec<Place> = relocations
+            .iter()
+            .filter_map(|relocation| self.target(module, relocation.kind))
+            .collect();
+        for relocation in relocations {
+            if let RelocationKind::Copy(symbol) = relocation.kind
+                && let Some(original) = self.copied(module, symbol)
+            {
+                let size =
+                    self.elf(module).symbols.get(symbol as usize).map_or(0, |symbol| symbol.size);
+                let end = original.address.saturating_add(size);
+                found.extend(self.pointers(original.module, original.address..end));
+            }
+        }
+        found
+    }
+
+    fn target(&self, module: usize, kind: RelocationKind) -> Option<Place> {
+        match kind {
+            RelocationKind::Local(address) | RelocationKind::Resolver(address) => {
+                Some(Place { module, address })
+            }
+            RelocationKind::Symbol(symbol, addend) => {
+                let place = self.symbol(module, symbol)?;
+                Some(Place { address: place.address.wrapping_add_signed(addend), ..place })
+            }
+            RelocationKind::Copy(_) => None,
+        }
+    }
+
+    /// Where a symbol that a file names is defined.
+    pub fn symbol(&self, module: usize, number: u32) -> Option<Place> {
+        if let Some(known) = self.known.borrow().get(&(module, number)) {
+            return *known;
+        }
+        let found = self.find_symbol(module, number);
+        self.known.borrow_mut().insert((module, number), found);
+        found
+    }
+
+    fn find_symbol(&self, module: usize, number: u32) -> Option<Place> {
+        let elf = self.elf(module);
+        let symbol = elf.symbols.get(number as usize)?;
+        if symbol.defined && (symbol.local || symbol.own) {
+            return Some(Place { module, address: symbol.address });
+        }
+        let name = elf.bytes_of(&symbol.name);
+        let version = symbol.version.as_ref().map(|version| elf.bytes_of(version));
+        if elf.dynamic.symbolic
+            && let Some(place) = self.definition(module, name, version)
+        {
+            return Some(place);
+        }
+        let scope = self.scope.iter();
+        let found = scope.copied().find_map(|other| self.definition(other, name, version));
+        // Files that were opened later are not in the scope of others; within themselves they are.
+        found.or_else(|| symbol.defined.then_some(Place { module, address: symbol.address }))
+    }
+
+    /// The definition of a name in one file, as the loader matches versions (dl-lookup.c).
+    fn definition(&self, module: usize, name: &[u8], version: Option<&[u8]>) -> Option<Place> {
+        let elf = self.elf(module);
+        let mut fallback = None;
+        for &number in elf.defined(name) {
+            let symbol = &elf.symbols[number as usize];
+            if symbol.local || symbol.kind == SymbolKind::Tls {
+                continue;
+            }
+            let own = symbol.version.as_ref().map(|version| elf.bytes_of(version));
+            let place = Place { module, address: symbol.address };
+            match (version, own) {
+                (Some(wanted), Some(own)) if wanted == own => return Some(place),
+                (Some(_), Some(_)) => {}
+                (_, None) => return Some(place),
+                (None, Some(_)) if !symbol.hidden => return Some(place),
+                (None, Some(_)) => fallback = fallback.or(Some(place)),
+            }
+        }
+        fallback
+    }
+
+    /// A name looked up as dlsym(3) does, in one file.
+    pub fn exported(&self, module: usize, name: &[u8]) -> Option<Place> {
+        self.definition(module, name, None)
+    }
+
+    /// A name looked up in all files.
+    pub fn anywhere(&self, name: &[u8]) -> Option<Place> {
+        self.scope.iter().find_map(|&module| self.definition(module, name, None))
+    }
+
+    fn copied(&self, module: usize, number: u32) -> Option<Place> {
+        let elf = self.elf(module);
+        let symbol = elf.symbols.get(number as usize)?;
+        let name = elf.bytes_of(&symbol.name);
+        let version = symbol.version.as_ref().map(|version| elf.bytes_of(version));
+        let others = self.scope.iter().copied().filter(|&other| other != module);
+        let mut others = others.filter_map(|other| self.definition(other, name, version));
+        others.next()
+    }
+
+    /// Where the contents of a place came from, when the loader copied them.
+    fn original(&self, place: Place) -> Option<Place> {
+        const LARGEST: u64 = 1 << 16;
+        let elf = self.elf(place.module);
+        let from = place.address.saturating_sub(LARGEST);
+        let relocations = elf.relocations_in(from..place.address.checked_add(1)?);
+        relocations.iter().rev().find_map(|relocation| {
+            let RelocationKind::Copy(symbol) = relocation.kind else { return None };
+            let within = place.address - relocation.at;
+            let size = elf.symbols.get(symbol as usize)?.size;
+            let original = self.copied(place.module, symbol)?;
+            (within < size).then_some(Place { address: original.address + within, ..original })
+        })
+    }
+}

@@ -1,0 +1,368 @@
+//! The numbers at system-call sites: a value that a function was given is looked up at everyone
+//! that calls it, and so on, until numbers are found.
+
+use crate::{
+    decode::{Reg, STACK, X86_64},
+    elf::Elf,
+    flow::{Code, Flow, State, Target},
+    link::{Place, Program},
+    reach::{Node, Reach, callee},
+    value::Atom,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Questions past these for one site are not asked.
+const QUESTIONS_MAX: usize = 20_000;
+/// Functions past these are forgotten and interpreted again.
+const FLOWS_MAX: usize = 4_000;
+/// Elements of a table past these are not read.
+const ELEMENTS_MAX: u64 = 4_096;
+
+/// A number that was found, and the functions that handed it on: from the one that has it to the
+/// one that was asked about, each with the place of its call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The number.
+    pub number: u64,
+    /// Who hands it to whom, the last is the one asked about.
+    pub path: Vec<(Node, u64)>,
+}
+
+/// What is known of a value.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Its possible numbers.
+    pub found: Vec<Found>,
+    /// Why there may be others: where they come from.
+    pub open: Vec<(Node, String)>,
+}
+
+/// Looks up values among the live functions of a program.
+#[derive(Debug)]
+pub struct Numbers<'a> {
+    program: &'a Program,
+    reach: &'a Reach<'a>,
+    callers: FxHashMap<Node, Vec<(Node, u64)>>,
+    /// Who writes the word at a place.
+    writers: FxHashMap<Place, Vec<Node>>,
+    flows: FxHashMap<Node, Option<Flow>>,
+    states: FxHashMap<(Node, u64), Option<State>>,
+    decoder: X86_64,
+}
+
+impl<'a> Numbers<'a> {
+    /// Learns who calls whom.
+    pub fn new(program: &'a Program, reach: &'a Reach<'a>) -> Numbers<'a> {
+        let mut callers = FxHashMap::<Node, Vec<(Node, u64)>>::default();
+        let mut writers = FxHashMap::<Place, Vec<Node>>::default();
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            let facts = &program.scan(module).functions[function].facts;
+            for call in &facts.calls {
+                if call.target != Target::Any
+                    && let Some(place) = callee(program, module, call.target)
+                    && let Some(target) = reach.node(place)
+                {
+                    callers.entry(target).or_default().push((node, call.at));
+                }
+            }
+            for &address in &facts.stores {
+                writers.entry(Place { module, address }).or_default().push(node);
+            }
+        }
+        Numbers {
+            program,
+            reach,
+            callers,
+            writers,
+            flows: FxHashMap::default(),
+            states: FxHashMap::default(),
+            decoder: X86_64::default(),
+        }
+    }
+
+    /// Every number that values of a function can be.
+    pub fn ask(&mut self, node: Node, at: u64, atoms: &[Atom]) -> Answer {
+        let mut answer = Answer::default();
+        // The questions, each with the number of the one that led to it.
+        let mut asked: Vec<(Node, u64, Atom, usize)> = Vec::new();
+        let mut known: FxHashSet<(Node, Atom)> = FxHashSet::default();
+        let mut numbers: FxHashSet<u64> = FxHashSet::default();
+        for &atom in atoms {
+            if known.insert((node, atom)) {
+                asked.push((node, at, atom, usize::MAX));
+            }
+        }
+        let mut next = 0;
+        while let Some(&(node, at, atom, _)) = asked.get(next) {
+            let mut more = Vec::new();
+            match self.step(node, atom, &mut more) {
+                Step::Number(number) => {
+                    if numbers.insert(number) {
+                        answer.found.push(Found { number, path: path(&asked, next) });
+                    }
+                }
+                Step::Several(several) => {
+                    for number in several {
+                        if numbers.insert(number) {
+                            answer.found.push(Found { number, path: path(&asked, next) });
+                        }
+                    }
+                }
+                Step::More => {}
+                Step::Open(why) => answer.open.push((node, why.to_owned())),
+            }
+            for (node, place, atom) in more {
+                if known.insert((node, atom)) {
+                    asked.push((node, place.unwrap_or(at), atom, next));
+                }
+            }
+            next += 1;
+            if asked.len() > QUESTIONS_MAX {
+                answer.open.push((node, "too many callers".to_owned()));
+                break;
+            }
+        }
+        answer
+    }
+
+    fn step(&mut self, node: Node, atom: Atom, more: &mut Vec<(Node, Option<u64>, Atom)>) -> Step {
+        let program = self.program;
+        let (module, _) = self.reach.of(node);
+        let elf = program.elf(module);
+        match atom {
+            Atom::Const(number) => Step::Number(number),
+            Atom::Address(address) if elf.fixed => Step::Number(address),
+            Atom::Entry(reg) => self.from_callers(node, more, |numbers, state, caller, _| {
+                numbers.atoms(caller, state, reg)
+            }),
+            Atom::EntrySlot(slot) => {
+                self.from_callers(node, more, |numbers, state, caller, calls| {
+                    let mut found = Vec::new();
+                    for atom in numbers.atoms(caller, state, STACK) {
+                        let Atom::Stack(top) = atom else { return vec![Atom::Any] };
+                        // A call pushes the address to return to.
+                        let at = top.saturating_add(slot) - if calls { 8 } else { 0 };
+                        found.extend(numbers.slot(caller, state, at));
+                    }
+                    found
+                })
+            }
+            Atom::Deref(reg, distance) => {
+                self.from_callers(node, more, |numbers, state, caller, _| {
+                    let mut found = Vec::new();
+                    for atom in numbers.atoms(caller, state, reg) {
+                        found.extend(numbers.dereferenced(caller, state, atom, distance));
+                    }
+                    found
+                })
+            }
+            Atom::Slot(address) => self.variable(node, Place { module, address }, more),
+            Atom::Field(slot, distance) => {
+                self.pointed(node, Place { module, address: slot }, distance, more)
+            }
+            Atom::Element(table, width, _) => elements(program, module, table, width),
+            _ => Step::Open("it is computed"),
+        }
+    }
+
+    /// What every caller hands over.
+    fn from_callers(
+        &mut self,
+        node: Node,
+        more: &mut Vec<(Node, Option<u64>, Atom)>,
+        mut read: impl FnMut(&mut Numbers<'a>, &State, Node, bool) -> Vec<Atom>,
+    ) -> Step {
+        let callers = self.callers.get(&node).cloned().unwrap_or_default();
+        for (caller, at) in callers {
+            let Some(state) = self.state(caller, at) else { continue };
+            let calls = self.is_call(caller, at);
+            for atom in read(self, &state, caller, calls) {
+                more.push((caller, Some(at), atom));
+            }
+        }
+        if self.reach.is_taken(node) {
+            return Step::Open("it is handed over by a function pointer");
+        }
+        match self.reach.cause(node) {
+            Some(crate::reach::Cause::Root) => Step::Open("it is handed over from outside"),
+            _ => Step::More,
+        }
+    }
+
+    fn code(&self, node: Node) -> Code<'a> {
+        let (module, _) = self.reach.of(node);
+        Code { elf: self.program.elf(module), ranges: &self.program.scan(module).ranges }
+    }
+
+    fn flow(&mut self, node: Node) -> Option<&mut Flow> {
+        if self.flows.len() > FLOWS_MAX {
+            self.flows.clear();
+            self.states.clear();
+        }
+        let code = self.code(node);
+        let entry = self.reach.entry(node).address;
+        let decoder = &mut self.decoder;
+        self.flows.entry(node).or_insert_with(|| Flow::of(code, decoder, entry)).as_mut()
+    }
+
+    /// What is known at an instruction of a function.
+    fn state(&mut self, node: Node, at: u64) -> Option<State> {
+        if let Some(known) = self.states.get(&(node, at)) {
+            // The sets that it speaks of are in the flow.
+            if self.flows.contains_key(&node) {
+                return known.clone();
+            }
+        }
+        let code = self.code(node);
+        let state = self.flow(node)?.at(code, at);
+        self.states.insert((node, at), state.clone());
+        state
+    }
+
+    fn is_call(&mut self, node: Node, at: u64) -> bool {
+        self.flow(node).is_some_and(|flow| flow.is_call(at))
+    }
+
+    fn atoms(&mut self, node: Node, state: &State, reg: Reg) -> Vec<Atom> {
+        let value = state.reg(reg);
+        self.flow(node).map_or_else(Vec::new, |flow| flow.sets.atoms(&value).to_vec())
+    }
+
+    fn slot(&mut self, node: Node, state: &State, at: i32) -> Vec<Atom> {
+        let value = state.slot(at);
+        self.flow(node).map_or_else(Vec::new, |flow| flow.sets.atoms(&value).to_vec())
+    }
+
+    /// What is held at a distance from an address that a function knows.
+    fn dereferenced(&mut self, node: Node, state: &State, atom: Atom, distance: i32) -> Vec<Atom> {
+        match atom {
+            Atom::Stack(at) => self.slot(node, state, at.saturating_add(distance)),
+            Atom::Address(address) => {
+                vec![Atom::Slot(address.wrapping_add_signed(i64::from(distance)))]
+            }
+            Atom::Entry(reg) => vec![Atom::Deref(reg, distance)],
+            Atom::Slot(slot) => vec![Atom::Field(slot, distance)],
+            _ => vec![Atom::Any],
+        }
+    }
+
+    /// A variable: what the file has there, and what live functions store.
+    fn variable(
+        &mut self,
+        node: Node,
+        place: Place,
+        more: &mut Vec<(Node, Option<u64>, Atom)>,
+    ) -> Step {
+        let elf = self.program.elf(place.module);
+        let first = initial(elf, place.address);
+        if elf.is_constant(place.address) {
+            return first
+                .map_or(Step::Open("it is in memory that the file does not have"), Step::Number);
+        }
+        if self.reach.is_used(place) {
+            return Step::Open("it is in a variable whose address is taken");
+        }
+        self.stores(node, place, more, |atom| atom);
+        // A variable that is written before it is read need not be 0.
+        match first {
+            Some(0) | None if !more.is_empty() => Step::More,
+            first => Step::Number(first.unwrap_or(0)),
+        }
+    }
+
+    /// Something in a structure that a variable points to.
+    fn pointed(
+        &mut self,
+        node: Node,
+        slot: Place,
+        distance: i32,
+        more: &mut Vec<(Node, Option<u64>, Atom)>,
+    ) -> Step {
+        if let Some(base) = self.program.word(slot.module, slot.address) {
+            let address = base.address.wrapping_add_signed(i64::from(distance));
+            let elf = self.program.elf(base.module);
+            if elf.is_constant(address)
+                && let Some(number) = initial(elf, address)
+            {
+                return Step::Number(number);
+            }
+            return Step::Open("it is in a structure that may be written");
+        }
+        self.stores(node, slot, more, |atom| match atom {
+            Atom::Entry(reg) => Atom::Deref(reg, distance),
+            Atom::Address(address) => Atom::Slot(address.wrapping_add_signed(i64::from(distance))),
+            // A null pointer is not followed.
+            Atom::Const(0) => Atom::Const(u64::MAX),
+            _ => Atom::Any,
+        });
+        if more.is_empty() { Step::Open("it is in a structure") } else { Step::More }
+    }
+
+    fn stores(
+        &mut self,
+        _node: Node,
+        place: Place,
+        more: &mut Vec<(Node, Option<u64>, Atom)>,
+        change: impl Fn(Atom) -> Atom,
+    ) {
+        for writer in self.writers.get(&place).cloned().unwrap_or_default() {
+            let code = self.code(writer);
+            let Some(flow) = self.flow(writer) else { continue };
+            for atom in flow.stored(code, place.address) {
+                let atom = change(atom);
+                if atom != Atom::Const(u64::MAX) {
+                    more.push((writer, None, atom));
+                }
+            }
+        }
+    }
+}
+
+enum Step {
+    Number(u64),
+    Several(Vec<u64>),
+    More,
+    Open(&'static str),
+}
+
+/// From the last question back to the first, which is the place that was asked about.
+fn path(asked: &[(Node, u64, Atom, usize)], from: usize) -> Vec<(Node, u64)> {
+    let mut found = Vec::new();
+    let mut at = from;
+    while let Some(&(node, place, _, before)) = asked.get(at) {
+        if found.last() != Some(&(node, place)) {
+            found.push((node, place));
+        }
+        at = before;
+    }
+    found
+}
+
+/// The number that a file has at an address; what is not in the file is zero.
+fn initial(elf: &Elf, address: u64) -> Option<u64> {
+    let segment = elf.segment(address)?;
+    if address - segment.address >= segment.filled {
+        return Some(0);
+    }
+    elf.half(address).map(u64::from)
+}
+
+/// All elements of a table that cannot be written.
+fn elements(program: &Program, module: usize, table: u64, width: u8) -> Step {
+    let elf = program.elf(module);
+    let object = program.scan(module).object(table);
+    if !elf.is_constant(table) || ![4, 8].contains(&width) {
+        return Step::Open("it is in a table that may be written");
+    }
+    let mut found = Vec::new();
+    let mut at = table;
+    while at.saturating_add(u64::from(width)) <= object.end && (found.len() as u64) < ELEMENTS_MAX {
+        match if width == 8 { elf.word(at) } else { elf.half(at).map(u64::from) } {
+            Some(number) => found.push(number),
+            None => break,
+        }
+        at += u64::from(width);
+    }
+    Step::Several(found)
+}

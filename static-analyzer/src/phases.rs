@@ -1,0 +1,171 @@
+//! Where a program begins, where `main` is, and what is live before and after it.
+
+use crate::{
+    decode::{ARGUMENTS, X86_64},
+    flow::{Code, Flow, Target},
+    link::{Place, Program},
+    reach::{Node, Reach, callee},
+    value::Atom,
+};
+
+/// How many calls from the entry on `main` is looked for.
+const DEPTH_MAX: usize = 3;
+
+/// What is live in each part of a program's life.
+#[derive(Debug)]
+pub struct Phases<'a> {
+    /// In all of it.
+    pub all: Reach<'a>,
+    /// Until `main` is called; `None` when `main` was not found.
+    pub before: Option<Reach<'a>>,
+    /// From then on.
+    pub after: Option<Reach<'a>>,
+}
+
+/// Finds out what is live.
+pub fn of<'a>(program: &'a Program, interpreter: Option<usize>) -> Phases<'a> {
+    let mut all = Reach::new(program);
+    begin(program, &mut all, interpreter);
+    end(program, &mut all);
+    all.run();
+    let (Some((node, main)), Some(exit)) = (find_main(program, &all), exit(program)) else {
+        return Phases { all, before: None, after: None };
+    };
+    let mut before = Reach::new(program);
+    before.skip(node, main);
+    begin(program, &mut before, interpreter);
+    before.run();
+    let mut after = Reach::new(program);
+    after.root(main);
+    after.root(exit);
+    end(program, &mut after);
+    survivors(program, &before, interpreter, &mut after);
+    after.run();
+    Phases { all, before: Some(before), after: Some(after) }
+}
+
+/// The first instruction, and what runs before `main`.
+fn begin(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
+    if let Some(interpreter) = interpreter {
+        let address = program.elf(interpreter).entry;
+        reach.root(Place { module: interpreter, address });
+    }
+    reach.root(Place { module: 0, address: program.elf(0).entry });
+    for module in 0..program.modules.len() {
+        initialise(program, reach, module);
+    }
+}
+
+/// What the loader calls when it has mapped a file.
+pub fn initialise(program: &Program, reach: &mut Reach<'_>, module: usize) {
+    let elf = program.elf(module);
+    if let Some(address) = elf.dynamic.init {
+        reach.root(Place { module, address });
+    }
+    for &(at, size) in &elf.dynamic.arrays {
+        reach.root_data(module, at..at.saturating_add(size));
+    }
+    // The initial image of thread-local variables is found by no address in the code.
+    if let Some(tls) = &elf.tls {
+        reach.root_data(module, tls.clone());
+    }
+    for relocation in &elf.relocations {
+        if let crate::elf::RelocationKind::Resolver(address) = relocation.kind {
+            reach.root(Place { module, address });
+        }
+    }
+}
+
+/// What runs as the process ends.
+fn end(program: &Program, reach: &mut Reach<'_>) {
+    for module in 0..program.modules.len() {
+        finalise(program, reach, module);
+    }
+}
+
+/// What is called when a file is unmapped or the process ends.
+pub fn finalise(program: &Program, reach: &mut Reach<'_>, module: usize) {
+    let elf = program.elf(module);
+    if let Some(address) = elf.dynamic.fini {
+        reach.root(Place { module, address });
+    }
+    if let Some((at, size)) = elf.dynamic.fini_array {
+        reach.root_data(module, at..at.saturating_add(size));
+    }
+}
+
+/// exit(3), to which the start-up code returns from `main`.
+fn exit(program: &Program) -> Option<Place> {
+    if let Some(found) = program.anywhere(b"exit") {
+        return Some(found);
+    }
+    let elf = program.elf(0);
+    let symbol = elf.full.iter().find(|symbol| elf.bytes_of(&symbol.name) == b"exit")?;
+    Some(Place { module: 0, address: symbol.address })
+}
+
+/// Code whose address was kept before `main` may be called after it. The interpreter hands many of
+/// its functions to others of its own while it starts, and is done with them; what it stores in
+/// memory, and what it hands to the program's entry, stays.
+fn survivors(
+    program: &Program,
+    before: &Reach<'_>,
+    interpreter: Option<usize>,
+    after: &mut Reach<'_>,
+) {
+    let start = interpreter
+        .and_then(|module| before.node(Place { module, address: program.elf(module).entry }));
+    for node in before.live() {
+        let (module, function) = before.of(node);
+        if Some(module) != interpreter {
+            if before.is_taken(node) {
+                after.root(before.entry(node));
+            }
+            continue;
+        }
+        let facts = &program.scan(module).functions[function].facts;
+        for &address in &facts.kept {
+            after.root(Place { module, address });
+        }
+        if Some(node) == start {
+            for access in &facts.accesses {
+                if let &crate::flow::Access::Take(address) = access
+                    && program.is_code(Place { module, address })
+                {
+                    after.root(Place { module, address });
+                }
+            }
+        }
+    }
+}
+
+/// `main`: what the program's entry hands as first argument to the function that it calls, and the
+/// function that does so.
+fn find_main(program: &Program, reach: &Reach<'_>) -> Option<(Node, Place)> {
+    let mut left = vec![(reach.node(Place { module: 0, address: program.elf(0).entry })?, 0)];
+    while let Some((node, depth)) = left.pop() {
+        let (module, function) = reach.of(node);
+        let elf = program.elf(module);
+        let code = Code { elf, ranges: &program.scan(module).ranges };
+        let mut flow = Flow::of(code, &mut X86_64::default(), reach.entry(node).address)?;
+        for call in &program.scan(module).functions[function].facts.calls {
+            let Some(state) = flow.at(code, call.at) else { continue };
+            let value = state.reg(ARGUMENTS[0]);
+            let place = match flow.sets.atoms(&value) {
+                &[Atom::Address(address)] => Some(Place { module, address }),
+                &[Atom::Slot(slot)] => program.word(module, slot),
+                _ => None,
+            };
+            if let Some(place) = place.filter(|&place| program.is_code(place)) {
+                return Some((node, place));
+            }
+            if depth < DEPTH_MAX
+                && let Target::Direct(_) = call.target
+                && let Some(next) = callee(program, module, call.target)
+            {
+                left.extend(reach.node(next).map(|next| (next, depth + 1)));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,374 @@
+//! From programs to an [`Analysis`].
+
+use crate::{
+    closure::{Closure, Search},
+    decode::{Entry, kernel_regs},
+    elf::{ElfError, contents},
+    files::Files,
+    link::{Linked, Program},
+    numbers::Numbers,
+    phases::{self, Phases},
+    reach::{Cause, Node, Reach},
+    root::Root,
+};
+use model::{
+    Analysis, Arch, Sysno, Text, X32_BIT,
+    analysis::{
+        AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Options, Phase, PredictedCall,
+    },
+    trace::Site,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// Larger numbers are no calls, of any kernel.
+const NUMBER_MAX: u32 = 1 << 16;
+/// A longer chain is cut in the middle.
+const CHAIN_MAX: usize = 64;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct AnalyzeOptions {
+    /// The directory that stands for `/`.
+    pub root: Option<PathBuf>,
+    /// As LD_LIBRARY_PATH.
+    pub library_path: Vec<PathBuf>,
+    /// As LD_PRELOAD.
+    pub preload: Vec<PathBuf>,
+    /// The layers to analyse beside the core.
+    pub layers: BTreeSet<Layer>,
+    /// Libraries that a run was seen to load, by program: they are analysed in layer dlopen, all of
+    /// their exported functions live.
+    pub extra_modules: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// Where results are kept between runs.
+    pub cache: Option<PathBuf>,
+}
+
+/// Why there is no analysis.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// A program cannot be read.
+    #[error("cannot analyse {}: {why}", path.display())]
+    Program {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: ElfError,
+    },
+    /// A program is not there.
+    #[error("cannot analyse {}: no such file", .0.display())]
+    NotFound(PathBuf),
+}
+
+/// Predicts what programs can do. Their paths are inside the root. `progress` is told the path of
+/// each as it is begun.
+///
+/// # Errors
+/// When a program cannot be read; everything else that is missing is a gap.
+pub fn analyze(
+    programs: &[PathBuf],
+    options: &AnalyzeOptions,
+    progress: &dyn Fn(&Path),
+) -> Result<Analysis, AnalyzeError> {
+    let root = Root::new(options.root.as_deref());
+    let search = Search::new(&root, &options.library_path);
+    let files = Files::new(root);
+    let mut found = BTreeMap::new();
+    for path in programs {
+        progress(path);
+        let path = if options.root.is_none() && path.is_relative() {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone())
+        } else {
+            path.clone()
+        };
+        let resolved =
+            files.root.file(&path).ok_or_else(|| AnalyzeError::NotFound(path.clone()))?;
+        let program = one(&files, &search, resolved, options)
+            .map_err(|why| AnalyzeError::Program { path: path.clone(), why })?;
+        found.insert(program.path.clone(), program);
+    }
+    let text = |path: &PathBuf| Text::from(path.as_path());
+    let asked = Options {
+        root: options.root.as_ref().map(text),
+        library_path: options.library_path.iter().map(text).collect(),
+        preload: options.preload.iter().map(text).collect(),
+        layers: options.layers.iter().copied().chain([Layer::Core]).collect(),
+    };
+    let programs: Vec<AnalysedProgram> = found.into_values().collect();
+    Ok(Analysis {
+        schema: Default::default(),
+        id: identity(&asked, &programs),
+        analyzer: env!("CARGO_PKG_VERSION").to_owned(),
+        options: asked,
+        programs,
+    })
+}
+
+/// The same files under the same options have the same id.
+fn identity(options: &Options, programs: &[AnalysedProgram]) -> String {
+    let mut hasher = Sha256::new();
+    let mut add = |part: &[u8]| {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    };
+    add(env!("CARGO_PKG_VERSION").as_bytes());
+    add(&serde_json::to_vec(options).unwrap_or_default());
+    for program in programs {
+        add(program.path.as_bytes());
+        for module in &program.modules {
+            add(module.path.as_bytes());
+            add(module.build_id.as_deref().unwrap_or_default().as_bytes());
+            add(module.sha256.as_deref().unwrap_or_default().as_bytes());
+        }
+    }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The interpreter of a script, as execve(2) reads its first line.
+fn interpreter_of(data: &[u8]) -> Option<PathBuf> {
+    const LINE_MAX: usize = 256;
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let line = data.strip_prefix(b"#!")?;
+    let line = line[..line.len().min(LINE_MAX)].split(|&byte| byte == b'\n').next()?;
+    let mut words =
+        line.split(|&byte| byte == b' ' || byte == b'\t').filter(|word| !word.is_empty());
+    let first = Path::new(OsStr::from_bytes(words.next()?)).to_owned();
+    // env(1) looks the name up; the usual directories are where it is found.
+    if first.file_name() == Some(OsStr::new("env"))
+        && let Some(name) = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='))
+    {
+        return Some(Path::new("/usr/bin").join(OsStr::from_bytes(name)));
+    }
+    Some(first)
+}
+
+fn one(
+    files: &Files,
+    search: &Search,
+    path: PathBuf,
+    options: &AnalyzeOptions,
+) -> Result<AnalysedProgram, ElfError> {
+    const SCRIPTS_MAX: usize = 5;
+    let mut executable = path.clone();
+    for _ in 0..SCRIPTS_MAX {
+        let mut start = [0; 2];
+        let outside = files.root.outside(&executable);
+        let is_script = std::fs::File::open(&outside)
+            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start))
+            .is_ok_and(|()| start == *b"#!");
+        if !is_script {
+            break;
+        }
+        let interpreter = interpreter_of(&contents(&outside)?).ok_or(ElfError::NoElf)?;
+        executable = files.root.file(&interpreter).ok_or(ElfError::NoElf)?;
+    }
+    let closure = match Closure::new(files, search, executable.clone(), &options.preload) {
+        Ok(closure) => closure,
+        Err(ElfError::Machine(machine)) => return Ok(other_machine(&path, &machine)),
+        Err(error) => return Err(error),
+    };
+    let list: Vec<_> =
+        closure.modules.iter().map(|module| (module.path.clone(), module.elf.clone())).collect();
+    let scans = files.scan(&list);
+    let interpreter = closure.interpreter;
+    let missing = closure.missing;
+    let linked = closure.modules.into_iter().zip(scans);
+    let linked = linked.map(|(module, scan)| Linked { module, scan }).collect();
+    let program = Program::new(linked, interpreter);
+    let phases = phases::of(&program, interpreter);
+    let mut report =
+        Report { files, program: &program, calls: BTreeMap::new(), gaps: BTreeSet::new() };
+    report.sites(&phases);
+    for missing in &missing {
+        report.gaps.insert(Gap {
+            kind: GapKind::Module,
+            site: None,
+            what: format!("{} is missing: {}", missing.name, missing.what),
+            chain: Vec::new(),
+            arch: None,
+        });
+    }
+    let calls = report.calls;
+    let gaps = report.gaps.into_iter().collect();
+    let script = (path != executable).then(|| Text::from(executable.as_path()));
+    Ok(AnalysedProgram {
+        path: Text::from(path.as_path()),
+        script,
+        modules: program.modules.iter().map(analysed).collect(),
+        calls,
+        executes: BTreeSet::new(),
+        opens: BTreeSet::new(),
+        gaps,
+        assumptions: assumptions(options),
+    })
+}
+
+fn assumptions(options: &AnalyzeOptions) -> BTreeSet<String> {
+    let mut found = BTreeSet::from([
+        "functions keep to the calling convention of their platform: registers that it says are kept are kept, and no function writes into another's part of the stack except through pointers that it was given".to_owned(),
+        "a pointer into an object is not moved past the object's end to reach another one".to_owned(),
+        "no code is generated, and none is loaded that is not listed as a module".to_owned(),
+    ]);
+    if options.preload.is_empty() {
+        found.insert("LD_PRELOAD and LD_AUDIT are not set".to_owned());
+    }
+    found
+}
+
+fn other_machine(path: &Path, machine: &str) -> AnalysedProgram {
+    let gap = Gap {
+        kind: GapKind::Module,
+        site: None,
+        what: format!("the program is for another machine ({machine}): its code is not analysed"),
+        chain: Vec::new(),
+        arch: Arch::from_name(machine),
+    };
+    AnalysedProgram {
+        path: Text::from(path),
+        script: None,
+        modules: Vec::new(),
+        calls: BTreeMap::new(),
+        executes: BTreeSet::new(),
+        opens: BTreeSet::new(),
+        gaps: vec![gap],
+        assumptions: BTreeSet::new(),
+    }
+}
+
+fn analysed(linked: &Linked) -> AnalysedModule {
+    let module = &linked.module;
+    let hash = || {
+        let hash = Sha256::digest(module.elf.data());
+        hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    AnalysedModule {
+        path: Text::from(module.path.as_path()),
+        build_id: module.elf.build_id.clone(),
+        sha256: module.elf.build_id.is_none().then(hash),
+        layer: module.layer,
+        reason: module.reason.clone(),
+    }
+}
+
+/// What is found, in the words of the document.
+struct Report<'a> {
+    files: &'a Files,
+    program: &'a Program,
+    calls: BTreeMap<Sysno, PredictedCall>,
+    gaps: BTreeSet<Gap>,
+}
+
+impl Report<'_> {
+    fn sites(&mut self, phases: &Phases<'_>) {
+        let before = phases.before.as_ref().map(|reach| self.numbers(reach));
+        let after = phases.after.as_ref().map(|reach| self.numbers(reach));
+        let reach = &phases.all;
+        let mut numbers = Numbers::new(self.program, reach);
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            for site in &self.program.scan(module).functions[function].facts.sites {
+                let answer = numbers.ask(node, site.at, &site.number);
+                for found in &answer.found {
+                    let Some(sysno) = sysno(site.entry, found.number) else { continue };
+                    let chain = self.chain(reach, &found.path);
+                    let first = found.path.first().map_or(node, |first| first.0);
+                    let layer = reach.layer(node).max(reach.layer(first));
+                    self.add(sysno, layer, chain);
+                }
+                for (open, why) in &answer.open {
+                    let at = self.site(module, site.at);
+                    let chain = self.chain(reach, &[(*open, reach.entry(*open).address)]);
+                    let what = format!("the number of a system call is not known: {why}");
+                    let arch = Some(kernel_regs(site.entry).arch);
+                    let gap = Gap { kind: GapKind::Number, site: Some(at), what, chain, arch };
+                    self.gaps.insert(gap);
+                }
+            }
+        }
+        if let (Some(before), Some(after)) = (before, after) {
+            for (sysno, call) in &mut self.calls {
+                call.phase = match (before.contains(sysno), after.contains(sysno)) {
+                    (true, false) => Phase::BeforeMain,
+                    (false, true) => Phase::AfterMain,
+                    _ => Phase::Both,
+                };
+            }
+        }
+    }
+
+    /// The calls of a part of the program's life.
+    fn numbers(&self, reach: &Reach<'_>) -> BTreeSet<Sysno> {
+        let mut numbers = Numbers::new(self.program, reach);
+        let mut calls = BTreeSet::new();
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            for site in &self.program.scan(module).functions[function].facts.sites {
+                let answer = numbers.ask(node, site.at, &site.number);
+                calls.extend(
+                    answer.found.iter().filter_map(|found| sysno(site.entry, found.number)),
+                );
+            }
+        }
+        calls
+    }
+
+    fn add(&mut self, sysno: Sysno, layer: Layer, chain: Vec<Site>) {
+        let call = self.calls.entry(sysno).or_insert_with(|| PredictedCall {
+            layer,
+            phase: Phase::Both,
+            chain: chain.clone(),
+            sites: 0,
+            arguments: BTreeMap::new(),
+        });
+        call.sites = call.sites.saturating_add(1);
+        if (layer, chain.len()) < (call.layer, call.chain.len()) {
+            call.layer = layer;
+            call.chain = chain;
+        }
+    }
+
+    /// The calls from a root to the first of a path, and then along the path.
+    fn chain(&self, reach: &Reach<'_>, path: &[(Node, u64)]) -> Vec<Site> {
+        let mut places: Vec<(usize, u64)> = Vec::new();
+        let mut next = path.first().map(|first| first.0);
+        while let Some(node) = next
+            && places.len() < CHAIN_MAX
+        {
+            next = match reach.cause(node) {
+                Some(Cause::Call(caller, at)) => {
+                    places.push((reach.of(caller).0, at));
+                    Some(caller)
+                }
+                Some(Cause::Taken(by)) => {
+                    let place = reach.entry(by);
+                    places.push((place.module, place.address));
+                    Some(by)
+                }
+                _ => None,
+            };
+        }
+        places.reverse();
+        places.extend(path.iter().map(|&(node, at)| (reach.of(node).0, at)));
+        places.into_iter().map(|(module, at)| self.site(module, at)).collect()
+    }
+
+    fn site(&self, module: usize, address: u64) -> Site {
+        let file = &self.program.modules[module].module;
+        let offset = file.elf.offset_of(address).unwrap_or(address);
+        let symbol = self.files.names(&file.path).and_then(|names| names.name(offset));
+        Site { module: Text::from(file.path.as_path()), offset, symbol }
+    }
+}
+
+fn sysno(entry: Entry, number: u64) -> Option<Sysno> {
+    // The kernel looks at the lower half only.
+    let number = number as u32;
+    let arch = match entry {
+        Entry::Native if number & X32_BIT != 0 && number < 1 << 31 => Arch::X32,
+        entry => kernel_regs(entry).arch,
+    };
+    (number & !X32_BIT < NUMBER_MAX).then(|| Sysno::new(arch, number))
+}

@@ -1,0 +1,245 @@
+//! What of a program is live: a live function makes its callees live, the code whose address it
+//! takes, and the data it uses; live data makes live what it points to.
+
+use crate::{
+    flow::{Access, Target},
+    link::{Place, Program},
+};
+use model::analysis::Layer;
+use rustc_hash::FxHashSet;
+use std::{collections::VecDeque, ops::Range};
+
+/// A function by its number among all of the program.
+pub type Node = u32;
+
+/// How a function came to be live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The loader, the kernel or the C library calls it.
+    Root,
+    /// This function calls it, at this address.
+    Call(Node, u64),
+    /// This function takes its address, or uses data that holds it.
+    Taken(Node),
+}
+
+/// What is live.
+#[derive(Debug)]
+pub struct Reach<'a> {
+    program: &'a Program,
+    /// The first number of each file's functions.
+    bases: Vec<Node>,
+    /// Why a function is live.
+    causes: Vec<Option<Cause>>,
+    /// Whether its address is taken: it may be called from anywhere.
+    taken: Vec<bool>,
+    /// In which layer it became live.
+    layers: Vec<Layer>,
+    queue: VecDeque<Node>,
+    objects: FxHashSet<(usize, u64)>,
+    read: FxHashSet<(usize, Access)>,
+    layer: Layer,
+    /// A place whose address does not count when this function takes it.
+    skip: Option<(Node, Place)>,
+    /// The files whose code is there.
+    loaded: usize,
+}
+
+impl<'a> Reach<'a> {
+    /// Nothing is live yet.
+    pub fn new(program: &'a Program) -> Reach<'a> {
+        let mut bases = Vec::new();
+        let mut next = 0;
+        for linked in &program.modules {
+            bases.push(next);
+            next += linked.scan.functions.len() as Node;
+        }
+        let count = next as usize;
+        Reach {
+            program,
+            bases,
+            causes: vec![None; count],
+            taken: vec![false; count],
+            layers: vec![Layer::Core; count],
+            queue: VecDeque::new(),
+            objects: FxHashSet::default(),
+            read: FxHashSet::default(),
+            layer: Layer::Core,
+            skip: None,
+            loaded: program.modules.len(),
+        }
+    }
+
+    /// The number of the function at a place.
+    pub fn node(&self, place: Place) -> Option<Node> {
+        let elf = self.program.elf(place.module);
+        let function = self.program.scan(place.module).function(elf, place.address)?;
+        Some(self.bases[place.module] + function)
+    }
+
+    /// The file of a function, and its number there.
+    pub fn of(&self, node: Node) -> (usize, usize) {
+        let module = self.bases.partition_point(|&base| base <= node) - 1;
+        // Files without functions share the first number of the next one.
+        (module, (node - self.bases[module]) as usize)
+    }
+
+    /// Where a function is entered.
+    pub fn entry(&self, node: Node) -> Place {
+        let (module, function) = self.of(node);
+        let address = self.program.scan(module).functions[function].entry;
+        Place { module, address }
+    }
+
+    /// Whether a function is live.
+    pub fn is_live(&self, node: Node) -> bool {
+        self.causes[node as usize].is_some()
+    }
+
+    /// Whether its address is taken by what is live.
+    pub fn is_taken(&self, node: Node) -> bool {
+        self.taken[node as usize]
+    }
+
+    /// Why it is live.
+    pub fn cause(&self, node: Node) -> Option<Cause> {
+        self.causes[node as usize]
+    }
+
+    /// The layer in which it became live.
+    pub fn layer(&self, node: Node) -> Layer {
+        self.layers[node as usize]
+    }
+
+    /// All live functions.
+    pub fn live(&self) -> impl Iterator<Item = Node> + '_ {
+        (0..self.causes.len() as Node).filter(|&node| self.is_live(node))
+    }
+
+    /// What becomes live from now on belongs to a layer.
+    pub fn enter(&mut self, layer: Layer) {
+        self.layer = layer;
+    }
+
+    /// One function's taking of one address does not count.
+    pub fn skip(&mut self, node: Node, place: Place) {
+        self.skip = Some((node, place));
+    }
+
+    /// Makes the function at a place live.
+    pub fn root(&mut self, place: Place) {
+        if let Some(node) = self.node(place) {
+            self.mark(node, Cause::Root);
+        }
+    }
+
+    /// Makes live what a part of memory points to.
+    pub fn root_data(&mut self, module: usize, range: Range<u64>) {
+        for place in self.program.pointers(module, range) {
+            self.take(place, Cause::Root);
+        }
+    }
+
+    fn mark(&mut self, node: Node, cause: Cause) {
+        let known = &mut self.causes[node as usize];
+        if known.is_none() {
+            *known = Some(cause);
+            self.layers[node as usize] = self.layer;
+            self.queue.push_back(node);
+        }
+    }
+
+    /// An address is kept somewhere: code there may be called, data there may be used.
+    fn take(&mut self, place: Place, cause: Cause) {
+        if self.program.is_code(place) {
+            let Some(node) = self.node(place) else { return };
+            self.mark(node, cause);
+            self.taken[node as usize] = true;
+            return;
+        }
+        let mut left = vec![place];
+        while let Some(place) = left.pop() {
+            let object = self.program.scan(place.module).object(place.address);
+            if !self.objects.insert((place.module, object.start)) {
+                continue;
+            }
+            for pointer in self.program.pointers(place.module, object) {
+                if self.program.is_code(pointer) {
+                    self.take(pointer, cause);
+                } else {
+                    left.push(pointer);
+                }
+            }
+        }
+    }
+
+    /// Whether the data object at a place is used as a whole.
+    pub fn is_used(&self, place: Place) -> bool {
+        let object = self.program.scan(place.module).object(place.address);
+        self.objects.contains(&(place.module, object.start))
+    }
+
+    /// Follows everything that is live.
+    pub fn run(&mut self) {
+        while let Some(node) = self.queue.pop_front() {
+            let program = self.program;
+            let (module, function) = self.of(node);
+            let facts = &program.scan(module).functions[function].facts;
+            for call in &facts.calls {
+                if let Some(place) = callee(program, module, call.target)
+                    && let Some(target) = self.node(place)
+                    && program.is_code(place)
+                {
+                    self.mark(target, Cause::Call(node, call.at));
+                }
+            }
+            for &access in &facts.accesses {
+                self.access(node, module, access);
+            }
+        }
+    }
+
+    fn access(&mut self, node: Node, module: usize, access: Access) {
+        let skips = self.skip.is_some_and(|(skipping, _)| skipping == node);
+        if !skips && !self.read.insert((module, access)) {
+            return;
+        }
+        let program = self.program;
+        let cause = Cause::Taken(node);
+        let places = match access {
+            Access::Take(address) => vec![Place { module, address }],
+            Access::Read(address, size) => {
+                program.pointers(module, address..address.saturating_add(u64::from(size)))
+            }
+            Access::Field(slot, distance) => {
+                field(program, module, slot, distance).into_iter().collect()
+            }
+        };
+        for place in places {
+            if self.skip != Some((node, place)) {
+                self.take(place, cause);
+            }
+        }
+    }
+
+    /// How many files the program had when this began.
+    pub fn loaded(&self) -> usize {
+        self.loaded
+    }
+}
+
+/// What is held at a distance from the place that a word holds.
+pub fn field(program: &Program, module: usize, slot: u64, distance: i32) -> Option<Place> {
+    let base = program.word(module, slot)?;
+    program.word(base.module, base.address.wrapping_add_signed(i64::from(distance)))
+}
+
+/// Where a call leads.
+pub fn callee(program: &Program, module: usize, target: Target) -> Option<Place> {
+    match target {
+        Target::Direct(address) => Some(Place { module, address }),
+        Target::Slot(slot) => program.word(module, slot),
+        Target::Field(slot, distance) => field(program, module, slot, distance),
+        Target::Any => None,
+    }
+}

@@ -1,0 +1,173 @@
+//! All functions of one file and what each does, apart from other files.
+
+use crate::{
+    decode::X86_64,
+    elf::{Elf, RelocationKind, SymbolKind},
+    flow::{Access, Code, Facts, Flow, Target},
+    ranges::Ranges,
+};
+use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::ops::Range;
+
+/// More functions than these are not looked at.
+const FUNCTIONS_MAX: usize = 1 << 20;
+
+/// A function.
+#[derive(Debug)]
+pub struct Function {
+    /// Where it is entered.
+    pub entry: u64,
+    /// What it does.
+    pub facts: Facts,
+}
+
+/// A file, scanned.
+#[derive(Debug)]
+pub struct Scan {
+    /// What the tables say of its functions.
+    pub ranges: Ranges,
+    /// Its functions.
+    pub functions: Vec<Function>,
+    by_entry: FxHashMap<u64, u32>,
+    /// Where data objects begin.
+    objects: Vec<u64>,
+    /// Whether a bound was met.
+    pub cut: bool,
+}
+
+impl Scan {
+    /// Scans a file.
+    pub fn of(elf: &Elf) -> Scan {
+        let mut scan = Scan {
+            ranges: Ranges::of(elf),
+            functions: Vec::new(),
+            by_entry: FxHashMap::default(),
+            objects: Vec::new(),
+            cut: false,
+        };
+        let ranges = &scan.ranges;
+        // A pointer in data into the middle of a function (a label) means the whole of it.
+        let whole = |at: u64| match ranges.holding(elf, at) {
+            Some(range) if range.known && !ranges.begins(at) => range.start,
+            _ => at,
+        };
+        let mut wave: Vec<u64> =
+            ranges.starts().chain(entries(elf).into_iter().map(whole)).collect();
+        let mut seen: FxHashSet<u64> = FxHashSet::default();
+        loop {
+            wave.retain(|&entry| elf.is_code(entry) && seen.insert(entry));
+            wave.sort_unstable();
+            let room = FUNCTIONS_MAX - scan.functions.len();
+            scan.cut |= wave.len() > room;
+            wave.truncate(room);
+            if wave.is_empty() {
+                break;
+            }
+            let code = Code { elf, ranges: &scan.ranges };
+            let found: Vec<Option<Facts>> = wave
+                .par_iter()
+                .map_init(X86_64::default, |decoder, &entry| {
+                    Some(Flow::of(code, decoder, entry)?.facts(code))
+                })
+                .collect();
+            let mut next = Vec::new();
+            for (entry, facts) in wave.into_iter().zip(found) {
+                let Some(facts) = facts else { continue };
+                next.extend(scan.leads_to(elf, &facts));
+                scan.by_entry.insert(entry, scan.functions.len() as u32);
+                scan.functions.push(Function { entry, facts });
+            }
+            wave = next;
+        }
+        scan.objects = scan.find_objects(elf);
+        scan
+    }
+
+    /// The code that a function names.
+    fn leads_to(&self, elf: &Elf, facts: &Facts) -> Vec<u64> {
+        let calls = facts.calls.iter().filter_map(|call| match call.target {
+            Target::Direct(target) => Some(target),
+            _ => None,
+        });
+        let taken = facts.accesses.iter().filter_map(|access| match access {
+            &Access::Take(address) if elf.is_code(address) => Some(address),
+            _ => None,
+        });
+        calls.chain(taken).filter(|entry| !self.by_entry.contains_key(entry)).collect()
+    }
+
+    /// The function that is entered at an address, or else the one that holds it.
+    pub fn function(&self, elf: &Elf, address: u64) -> Option<u32> {
+        if let Some(&number) = self.by_entry.get(&address) {
+            return Some(number);
+        }
+        let range = self.ranges.holding(elf, address)?;
+        self.by_entry.get(&range.start).copied()
+    }
+
+    fn find_objects(&self, elf: &Elf) -> Vec<u64> {
+        let mut starts: Vec<u64> = Vec::new();
+        for function in &self.functions {
+            starts.extend(function.facts.accesses.iter().filter_map(|access| match access {
+                &Access::Take(address) if !elf.is_code(address) => Some(address),
+                _ => None,
+            }));
+        }
+        starts.extend(elf.relocations.iter().filter_map(|relocation| match relocation.kind {
+            RelocationKind::Local(target) if !elf.is_code(target) => Some(target),
+            _ => None,
+        }));
+        starts.sort_unstable();
+        starts.dedup();
+        // What a symbol covers is one object.
+        let mut symbols: Vec<(u64, u64)> = elf
+            .symbols
+            .iter()
+            .chain(&elf.full)
+            .filter(|symbol| symbol.defined && symbol.kind == SymbolKind::Object && symbol.size > 0)
+            .map(|symbol| (symbol.address, symbol.address.saturating_add(symbol.size)))
+            .collect();
+        symbols.sort_unstable();
+        let mut covered = 0;
+        let mut kept = Vec::with_capacity(starts.len());
+        let mut next = symbols.iter().peekable();
+        for start in starts {
+            while let Some(symbol) = next.next_if(|symbol| symbol.0 < start) {
+                covered = covered.max(symbol.1);
+            }
+            if start >= covered {
+                kept.push(start);
+            }
+        }
+        kept.extend(symbols.iter().flat_map(|&(start, end)| [start, end]));
+        for segment in &elf.segments {
+            kept.extend([segment.address, segment.address.saturating_add(segment.size)]);
+        }
+        kept.extend(elf.relro.iter().flat_map(|range| [range.start, range.end]));
+        kept.extend(elf.code.iter().flat_map(|range| [range.start, range.end]));
+        kept.sort_unstable();
+        kept.dedup();
+        kept
+    }
+
+    /// The data object that holds an address.
+    pub fn object(&self, address: u64) -> Range<u64> {
+        let past = self.objects.partition_point(|&start| start <= address);
+        let start = past.checked_sub(1).and_then(|at| self.objects.get(at)).copied();
+        let end = self.objects.get(past).copied();
+        start.unwrap_or(address)..end.unwrap_or(address)
+    }
+}
+
+/// Where code begins that no table of functions may know.
+fn entries(elf: &Elf) -> Vec<u64> {
+    let mut found = vec![elf.entry];
+    found.extend(elf.dynamic.init.into_iter().chain(elf.dynamic.fini));
+    let targets = elf.relocations.iter().filter_map(|relocation| match relocation.kind {
+        RelocationKind::Local(target) | RelocationKind::Resolver(target) => Some(target),
+        _ => None,
+    });
+    found.extend(targets.filter(|&target| elf.is_code(target)));
+    found
+}

@@ -1,0 +1,120 @@
+//! What is known of a register or a word of the stack: where its value comes from.
+
+use crate::decode::Reg;
+use rustc_hash::FxHashMap;
+
+/// Larger sets are anything.
+const ATOMS_MAX: usize = 40;
+
+/// Where one possible value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Atom {
+    /// From somewhere that is not followed.
+    Any,
+    /// A number.
+    Const(u64),
+    /// An address of this file.
+    Address(u64),
+    /// What a register held when the function was entered.
+    Entry(Reg),
+    /// What a word of the caller's stack held then: relative to the stack pointer at entry.
+    EntrySlot(i32),
+    /// An address in the stack, relative to the stack pointer at entry.
+    Stack(i32),
+    /// What the word at an address of this file holds.
+    Slot(u64),
+    /// What is held at a distance from the address that the word at an address of this file holds.
+    Field(u64, i32),
+    /// What is held at a distance from the address that a register held at entry.
+    Deref(Reg, i32),
+    /// An element of the table at an address of this file: elements of this width, signed or not.
+    Element(u64, u8, bool),
+    /// An element of the table of distances at the first address, added to the second.
+    Distance(u64, u64),
+}
+
+/// What is known of a value. A set stands in the function's [`Sets`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// One source.
+    One(Atom),
+    /// Any of several.
+    Set(u32),
+}
+
+impl Value {
+    /// Nothing.
+    pub const ANY: Value = Value::One(Atom::Any);
+
+    /// A number.
+    pub fn number(value: u64) -> Value {
+        Value::One(Atom::Const(value))
+    }
+}
+
+/// The sets of a function's values, each once.
+#[derive(Debug, Default)]
+pub struct Sets {
+    list: Vec<Box<[Atom]>>,
+    known: FxHashMap<Box<[Atom]>, u32>,
+    lost: Vec<Atom>,
+}
+
+impl Sets {
+    /// The sources of a value.
+    pub fn atoms<'a>(&'a self, value: &'a Value) -> &'a [Atom] {
+        match value {
+            Value::One(atom) => std::slice::from_ref(atom),
+            Value::Set(number) => self.list.get(*number as usize).map_or(&[], |list| list),
+        }
+    }
+
+    /// A value of these sources.
+    pub fn of(&mut self, mut atoms: Vec<Atom>) -> Value {
+        atoms.sort_unstable();
+        atoms.dedup();
+        match atoms.as_slice() {
+            [] => Value::ANY,
+            &[one] => Value::One(one),
+            list if list.len() > ATOMS_MAX => {
+                self.lost.extend_from_slice(list);
+                Value::ANY
+            }
+            _ => {
+                let atoms = atoms.into_boxed_slice();
+                let next = self.list.len() as u32;
+                let number = *self.known.entry(atoms.clone()).or_insert(next);
+                if number == next {
+                    self.list.push(atoms);
+                }
+                Value::Set(number)
+            }
+        }
+    }
+
+    /// What sets had to be forgotten as they grew too large.
+    pub fn lost(&self) -> impl Iterator<Item = Atom> + '_ {
+        self.lost.iter().copied()
+    }
+
+    /// Either of two values.
+    pub fn join(&mut self, a: Value, b: Value) -> Value {
+        if a == b {
+            return a;
+        }
+        let atoms = [self.atoms(&a), self.atoms(&b)].concat();
+        self.of(atoms)
+    }
+
+    /// Each source turned into another.
+    pub fn map(&mut self, value: Value, change: impl FnMut(Atom) -> Atom) -> Value {
+        let mut change = change;
+        match value {
+            Value::One(atom) => Value::One(change(atom)),
+            Value::Set(_) => {
+                let atoms = self.atoms(&value).iter().map(|&atom| change(atom)).collect();
+                self.of(atoms)
+            }
+        }
+    }
+}
