@@ -89,6 +89,8 @@ pub struct Elf {
     pub relocations: Vec<Relocation>,
     /// Where instructions are.
     pub code: Vec<Range<u64>>,
+    /// Where sections begin and end: no object reaches from one into another.
+    pub borders: Vec<u64>,
     /// The frame descriptions.
     pub frames: Option<Range<u64>>,
     /// Go's table of functions.
@@ -165,6 +167,7 @@ impl Elf {
             full: Vec::new(),
             relocations: Vec::new(),
             code: Vec::new(),
+            borders: Vec::new(),
             frames: None,
             gopclntab: None,
             build_id: None,
@@ -219,7 +222,8 @@ impl Elf {
             }
             elf::PT_DYNAMIC => *dynamic = Some((offset, filled)),
             elf::PT_GNU_RELRO => self.relro.push(address..end),
-            elf::PT_TLS => self.tls = Some(address..end),
+            // What has no bytes in the file lies in each thread, and not at these addresses.
+            elf::PT_TLS => self.tls = Some(address..address.saturating_add(filled).min(end)),
             elf::PT_INTERP => {
                 let path = slice(data, offset, filled.min(4096)).unwrap_or_default();
                 let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -246,6 +250,9 @@ impl Elf {
             let loaded = flags & elf::SHF_ALLOC.0 != 0 && size > 0;
             if loaded && flags & elf::SHF_EXECINSTR.0 != 0 {
                 self.code.push(address..end);
+            }
+            if loaded {
+                self.borders.extend([address, end]);
             }
             match name {
                 b".eh_frame" if loaded => self.frames = Some(address..end),

@@ -18,6 +18,7 @@ use crate::{
     value::Sets,
 };
 use body::Body;
+use rustc_hash::FxHashSet;
 
 /// A file whose functions are looked at.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +27,19 @@ pub struct Code<'a> {
     pub elf: &'a Elf,
     /// Its functions.
     pub ranges: &'a Ranges,
+    /// Those of them that never come back to their callers.
+    pub endless: &'a FxHashSet<u64>,
 }
 
+impl Code<'_> {
+    /// Whether the function at an address never returns.
+    fn never_returns(self, entry: u64) -> bool {
+        self.endless.contains(&entry)
+    }
+}
+
+/// How many parts of a function, one behind the other, are found although nothing leads to them.
+const PARTS_MAX: usize = 1 << 10;
 /// How often the discovery of jump tables may lead to more code.
 const ROUNDS_MAX: usize = 16;
 
@@ -52,7 +64,7 @@ impl Flow {
         let landings = landings.map(|at| landing::read(code.elf, range.start, at));
         let landings: Vec<Landing> = landings.unwrap_or_default();
         let mut body = Body::new(range, landings);
-        body.decode(code.elf, decoder, entry);
+        body.decode(code, decoder, entry);
         let mut unknown = Vec::new();
         let mut flow = Flow { body, sets: Sets::default(), before: Vec::new(), cut: false };
         for round in 0.. {
@@ -60,16 +72,19 @@ impl Flow {
             let tables = flow.jump_tables(code);
             let mut grew = false;
             for (jump, targets) in tables {
-                grew |= flow.body.add_table(code.elf, decoder, jump, targets);
+                grew |= flow.body.add_table(code, decoder, jump, targets);
             }
             if !grew {
-                let left = flow.unreached(code);
-                if left.is_empty() {
-                    break;
-                }
-                for at in left {
-                    grew |= flow.body.decode(code.elf, decoder, at);
-                    unknown.push(at);
+                // Each part that is decoded may leave room behind it.
+                for _ in 0..PARTS_MAX {
+                    let left = flow.unreached(code);
+                    if left.is_empty() {
+                        break;
+                    }
+                    for at in left {
+                        grew |= flow.body.decode(code, decoder, at);
+                        unknown.push(at);
+                    }
                 }
             }
             if !grew {

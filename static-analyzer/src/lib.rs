@@ -22,6 +22,7 @@ mod landing;
 mod ldcache;
 mod link;
 mod numbers;
+mod objects;
 mod phases;
 mod predict;
 mod ranges;

@@ -105,6 +105,7 @@ impl Program {
                 let place = self.symbol(module, symbol)?;
                 Some(Place { address: place.address.wrapping_add_signed(addend), ..place })
             }
+            RelocationKind::Import(symbol) => self.symbol(module, symbol),
             RelocationKind::Copy(_) => None,
         }
     }
@@ -158,11 +159,6 @@ impl Program {
             }
         }
         fallback
-    }
-
-    /// A name looked up as dlsym(3) does, in one file.
-    pub fn exported(&self, module: usize, name: &[u8]) -> Option<Place> {
-        self.definition(module, name, None)
     }
 
     /// A name looked up in all files.

@@ -133,11 +133,11 @@ impl<'a> Numbers<'a> {
         match atom {
             Atom::Const(number) => Step::Number(number),
             Atom::Address(address) if elf.fixed => Step::Number(address),
-            Atom::Entry(reg) => self.from_callers(node, more, |numbers, state, caller, _| {
+            Atom::Entry(reg) => self.by_callers(node, more, |numbers, state, caller, _| {
                 numbers.atoms(caller, state, reg)
             }),
             Atom::EntrySlot(slot) => {
-                self.from_callers(node, more, |numbers, state, caller, calls| {
+                self.by_callers(node, more, |numbers, state, caller, calls| {
                     let mut found = Vec::new();
                     for atom in numbers.atoms(caller, state, STACK) {
                         let Atom::Stack(top) = atom else { return vec![Atom::Any] };
@@ -149,7 +149,7 @@ impl<'a> Numbers<'a> {
                 })
             }
             Atom::Deref(reg, distance) => {
-                self.from_callers(node, more, |numbers, state, caller, _| {
+                self.by_callers(node, more, |numbers, state, caller, _| {
                     let mut found = Vec::new();
                     for atom in numbers.atoms(caller, state, reg) {
                         found.extend(numbers.dereferenced(caller, state, atom, distance));
@@ -167,7 +167,7 @@ impl<'a> Numbers<'a> {
     }
 
     /// What every caller hands over.
-    fn from_callers(
+    fn by_callers(
         &mut self,
         node: Node,
         more: &mut Vec<(Node, Option<u64>, Atom)>,
@@ -192,7 +192,7 @@ impl<'a> Numbers<'a> {
 
     fn code(&self, node: Node) -> Code<'a> {
         let (module, _) = self.reach.of(node);
-        Code { elf: self.program.elf(module), ranges: &self.program.scan(module).ranges }
+        self.program.scan(module).code(self.program.elf(module))
     }
 
     fn flow(&mut self, node: Node) -> Option<&mut Flow> {

@@ -2,7 +2,7 @@
 
 use crate::{
     decode::{ARGUMENTS, X86_64},
-    flow::{Code, Flow, Target},
+    flow::{Flow, Target},
     link::{Place, Program},
     reach::{Node, Reach, callee},
     value::Atom,
@@ -124,7 +124,8 @@ fn survivors(
             continue;
         }
         let facts = &program.scan(module).functions[function].facts;
-        for &address in &facts.kept {
+        // Its own entry is no function, and never entered again.
+        for &address in facts.kept.iter().filter(|&&address| address != program.elf(module).entry) {
             after.root(Place { module, address });
         }
         if Some(node) == start {
@@ -146,14 +147,14 @@ fn find_main(program: &Program, reach: &Reach<'_>) -> Option<(Node, Place)> {
     while let Some((node, depth)) = left.pop() {
         let (module, function) = reach.of(node);
         let elf = program.elf(module);
-        let code = Code { elf, ranges: &program.scan(module).ranges };
+        let code = program.scan(module).code(elf);
         let mut flow = Flow::of(code, &mut X86_64::default(), reach.entry(node).address)?;
         for call in &program.scan(module).functions[function].facts.calls {
             let Some(state) = flow.at(code, call.at) else { continue };
             let value = state.reg(ARGUMENTS[0]);
-            let place = match flow.sets.atoms(&value) {
-                &[Atom::Address(address)] => Some(Place { module, address }),
-                &[Atom::Slot(slot)] => program.word(module, slot),
+            let place = match *flow.sets.atoms(&value) {
+                [Atom::Address(address)] => Some(Place { module, address }),
+                [Atom::Slot(slot)] => program.word(module, slot),
                 _ => None,
             };
             if let Some(place) = place.filter(|&place| program.is_code(place)) {

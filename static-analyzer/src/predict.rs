@@ -266,6 +266,7 @@ impl Report<'_> {
         let before = phases.before.as_ref().map(|reach| self.numbers(reach));
         let after = phases.after.as_ref().map(|reach| self.numbers(reach));
         let reach = &phases.all;
+        self.bounds(reach);
         let mut numbers = Numbers::new(self.program, reach);
         for node in reach.live() {
             let (module, function) = reach.of(node);
@@ -295,6 +296,20 @@ impl Report<'_> {
                     (false, true) => Phase::AfterMain,
                     _ => Phase::Both,
                 };
+            }
+        }
+    }
+
+    /// Functions that were too large to be looked at whole.
+    fn bounds(&mut self, reach: &Reach<'_>) {
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            let function = &self.program.scan(module).functions[function];
+            if function.facts.cut {
+                let site = Some(self.site(module, function.entry));
+                let what = "a function is too large to be looked at whole".to_owned();
+                let gap = Gap { kind: GapKind::Bound, site, what, chain: Vec::new(), arch: None };
+                self.gaps.insert(gap);
             }
         }
     }

@@ -41,8 +41,6 @@ pub struct Reach<'a> {
     layer: Layer,
     /// A place whose address does not count when this function takes it.
     skip: Option<(Node, Place)>,
-    /// The files whose code is there.
-    loaded: usize,
 }
 
 impl<'a> Reach<'a> {
@@ -66,7 +64,6 @@ impl<'a> Reach<'a> {
             read: FxHashSet::default(),
             layer: Layer::Core,
             skip: None,
-            loaded: program.modules.len(),
         }
     }
 
@@ -114,11 +111,6 @@ impl<'a> Reach<'a> {
     /// All live functions.
     pub fn live(&self) -> impl Iterator<Item = Node> + '_ {
         (0..self.causes.len() as Node).filter(|&node| self.is_live(node))
-    }
-
-    /// What becomes live from now on belongs to a layer.
-    pub fn enter(&mut self, layer: Layer) {
-        self.layer = layer;
     }
 
     /// One function's taking of one address does not count.
@@ -220,11 +212,6 @@ impl<'a> Reach<'a> {
                 self.take(place, cause);
             }
         }
-    }
-
-    /// How many files the program had when this began.
-    pub fn loaded(&self) -> usize {
-        self.loaded
     }
 }
 

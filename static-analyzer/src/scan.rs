@@ -2,8 +2,9 @@
 
 use crate::{
     decode::X86_64,
-    elf::{Elf, RelocationKind, SymbolKind},
+    elf::{Elf, RelocationKind},
     flow::{Access, Code, Facts, Flow, Target},
+    objects,
     ranges::Ranges,
 };
 use rayon::prelude::*;
@@ -12,6 +13,9 @@ use std::ops::Range;
 
 /// More functions than these are not looked at.
 const FUNCTIONS_MAX: usize = 1 << 20;
+
+/// How many calls away from the end of a process a function that only leads there is recognised.
+const ENDLESS_ROUNDS: usize = 6;
 
 /// A function.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct Scan {
     /// Its functions.
     pub functions: Vec<Function>,
     by_entry: FxHashMap<u64, u32>,
+    /// The functions that never return.
+    endless: FxHashSet<u64>,
     /// Where data objects begin.
     objects: Vec<u64>,
     /// Whether a bound was met.
@@ -43,6 +49,7 @@ impl Scan {
             ranges: Ranges::of(elf),
             functions: Vec::new(),
             by_entry: FxHashMap::default(),
+            endless: FxHashSet::default(),
             objects: Vec::new(),
             cut: false,
         };
@@ -64,13 +71,7 @@ impl Scan {
             if wave.is_empty() {
                 break;
             }
-            let code = Code { elf, ranges: &scan.ranges };
-            let found: Vec<Option<Facts>> = wave
-                .par_iter()
-                .map_init(X86_64::default, |decoder, &entry| {
-                    Some(Flow::of(code, decoder, entry)?.facts(code))
-                })
-                .collect();
+            let found = scan.interpret(elf, &wave);
             let mut next = Vec::new();
             for (entry, facts) in wave.into_iter().zip(found) {
                 let Some(facts) = facts else { continue };
@@ -80,8 +81,53 @@ impl Scan {
             }
             wave = next;
         }
-        scan.objects = scan.find_objects(elf);
+        scan.find_endless(elf);
+        scan.objects = objects::find(elf, &scan.functions);
         scan
+    }
+
+    /// The file, for looking at one of its functions.
+    pub fn code<'a>(&'a self, elf: &'a Elf) -> Code<'a> {
+        Code { elf, ranges: &self.ranges, endless: &self.endless }
+    }
+
+    fn interpret(&self, elf: &Elf, entries: &[u64]) -> Vec<Option<Facts>> {
+        let code = self.code(elf);
+        let entries = entries.par_iter();
+        let facts = entries.map_init(X86_64::default, |decoder, &entry| {
+            Some(Flow::of(code, decoder, entry)?.facts(code))
+        });
+        facts.collect()
+    }
+
+    /// Finds the functions that never return, and looks again at those that call them: compilers
+    /// put unrelated code behind such a call.
+    fn find_endless(&mut self, elf: &Elf) {
+        for _ in 0..ENDLESS_ROUNDS {
+            let new: FxHashSet<u64> = self
+                .functions
+                .iter()
+                .filter(|function| !function.facts.returns && !self.endless.contains(&function.entry))
+                .map(|function| function.entry)
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            let names_one = |facts: &Facts| {
+                facts.calls.iter().any(|call| match call.target {
+                    Target::Direct(target) => new.contains(&target),
+                    _ => false,
+                })
+            };
+            let again = self.functions.iter().filter(|function| names_one(&function.facts));
+            let again: Vec<u64> = again.map(|function| function.entry).collect();
+            self.endless.extend(new);
+            for (entry, facts) in again.iter().zip(self.interpret(elf, &again)) {
+                if let (Some(facts), Some(&number)) = (facts, self.by_entry.get(entry)) {
+                    self.functions[number as usize].facts = facts;
+                }
+            }
+        }
     }
 
     /// The code that a function names.
@@ -104,51 +150,6 @@ impl Scan {
         }
         let range = self.ranges.holding(elf, address)?;
         self.by_entry.get(&range.start).copied()
-    }
-
-    fn find_objects(&self, elf: &Elf) -> Vec<u64> {
-        let mut starts: Vec<u64> = Vec::new();
-        for function in &self.functions {
-            starts.extend(function.facts.accesses.iter().filter_map(|access| match access {
-                &Access::Take(address) if !elf.is_code(address) => Some(address),
-                _ => None,
-            }));
-        }
-        starts.extend(elf.relocations.iter().filter_map(|relocation| match relocation.kind {
-            RelocationKind::Local(target) if !elf.is_code(target) => Some(target),
-            _ => None,
-        }));
-        starts.sort_unstable();
-        starts.dedup();
-        // What a symbol covers is one object.
-        let mut symbols: Vec<(u64, u64)> = elf
-            .symbols
-            .iter()
-            .chain(&elf.full)
-            .filter(|symbol| symbol.defined && symbol.kind == SymbolKind::Object && symbol.size > 0)
-            .map(|symbol| (symbol.address, symbol.address.saturating_add(symbol.size)))
-            .collect();
-        symbols.sort_unstable();
-        let mut covered = 0;
-        let mut kept = Vec::with_capacity(starts.len());
-        let mut next = symbols.iter().peekable();
-        for start in starts {
-            while let Some(symbol) = next.next_if(|symbol| symbol.0 < start) {
-                covered = covered.max(symbol.1);
-            }
-            if start >= covered {
-                kept.push(start);
-            }
-        }
-        kept.extend(symbols.iter().flat_map(|&(start, end)| [start, end]));
-        for segment in &elf.segments {
-            kept.extend([segment.address, segment.address.saturating_add(segment.size)]);
-        }
-        kept.extend(elf.relro.iter().flat_map(|range| [range.start, range.end]));
-        kept.extend(elf.code.iter().flat_map(|range| [range.start, range.end]));
-        kept.sort_unstable();
-        kept.dedup();
-        kept
     }
 
     /// The data object that holds an address.

@@ -67,7 +67,7 @@ impl Dynamic {
                     found.no_default = value & elf::DF_1_NODEFLIB.0 != 0;
                 }
                 elf::DT_SYMBOLIC => found.symbolic = true,
-                elf::DT_FLAGS if value & elf::DF_SYMBOLIC.0 as u64 != 0 => found.symbolic = true,
+                elf::DT_FLAGS if value & elf::DF_SYMBOLIC.0 != 0 => found.symbolic = true,
                 elf::DT_INIT => found.init = Some(value).filter(|&value| value != 0),
                 elf::DT_FINI => found.fini = Some(value).filter(|&value| value != 0),
                 elf::DT_INIT_ARRAY => init.0 = value,

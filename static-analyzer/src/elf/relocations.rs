@@ -26,6 +26,8 @@ pub enum RelocationKind {
     Local(u64),
     /// The address of a dynamic symbol, by number, and an addend.
     Symbol(u32, i64),
+    /// The same in a word of the linker's, which instructions use one by one.
+    Import(u32),
     /// What the function at this address answers.
     Resolver(u64),
     /// The contents of a symbol that another file defines.
@@ -40,9 +42,8 @@ fn kind(rela: &Rela64<LE>) -> Option<RelocationKind> {
             Some(RelocationKind::Local(addend as u64))
         }
         elf::R_X86_64_IRELATIVE => Some(RelocationKind::Resolver(addend as u64)),
-        elf::R_X86_64_64 | elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT => {
-            Some(RelocationKind::Symbol(symbol, addend))
-        }
+        elf::R_X86_64_64 => Some(RelocationKind::Symbol(symbol, addend)),
+        elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT => Some(RelocationKind::Import(symbol)),
         elf::R_X86_64_COPY => Some(RelocationKind::Copy(symbol)),
         _ => None,
     }

@@ -30,8 +30,6 @@ pub struct Symbol {
     pub kind: SymbolKind,
     /// Whether this file defines it.
     pub defined: bool,
-    /// Whether it may stay undefined.
-    pub weak: bool,
     /// Whether only this file sees it.
     pub local: bool,
     /// Whether this file always means its own definition.
@@ -83,7 +81,6 @@ fn symbol(data: &[u8], strings: Range<u64>, symbol: &Sym64<LE>) -> Symbol {
         size: symbol.st_size.get(LE),
         kind: kind(symbol),
         defined: section != elf::SHN_UNDEF,
-        weak: symbol.st_bind() == elf::STB_WEAK,
         local: symbol.st_bind() == elf::STB_LOCAL,
         own: matches!(
             symbol.st_visibility(),

@@ -2,10 +2,10 @@
 
 use crate::{
     decode::{Decode, Dest, Flow as Next, Op},
-    elf::Elf,
     landing::Landing,
     ranges::Range,
 };
+use super::Code;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
@@ -85,7 +85,7 @@ impl Body {
     }
 
     /// Decodes what can be reached from an address. Answers whether anything is new.
-    pub fn decode(&mut self, elf: &Elf, decoder: &mut impl Decode, from: u64) -> bool {
+    pub fn decode(&mut self, code: Code<'_>, decoder: &mut impl Decode, from: u64) -> bool {
         let mut left = vec![from];
         let mut grew = false;
         while let Some(start) = left.pop() {
@@ -99,13 +99,13 @@ impl Body {
                 continue;
             }
             grew = true;
-            self.run(elf, decoder, start, &mut left);
+            self.run(code, decoder, start, &mut left);
         }
         grew
     }
 
     /// Decodes up to the next jump.
-    fn run(&mut self, elf: &Elf, decoder: &mut impl Decode, start: u64, left: &mut Vec<u64>) {
+    fn run(&mut self, code: Code<'_>, decoder: &mut impl Decode, start: u64, left: &mut Vec<u64>) {
         let mut at = start;
         while self.holds(at) {
             if let Some(number) = self.number(at) {
@@ -117,8 +117,8 @@ impl Body {
                 return;
             }
             let first = self.ops.len() as u32;
-            let decoded = elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut self.ops));
-            let Some((length, next)) = decoded.filter(|_| elf.is_code(at)) else {
+            let decoded = code.elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut self.ops));
+            let Some((length, next)) = decoded.filter(|_| code.elf.is_code(at)) else {
                 self.ops.truncate(first as usize);
                 self.invalid.push(at);
                 return;
@@ -134,7 +134,8 @@ impl Body {
                 Next::Call(_) => left.extend(self.landing(at)),
                 _ => {}
             }
-            if matches!(next, Next::Branch(_) | Next::Jump(_) | Next::Return | Next::Stop) {
+            let ends = matches!(next, Next::Branch(_) | Next::Jump(_) | Next::Return | Next::Stop);
+            if ends || matches!(next, Next::Call(Dest::Direct(to)) if code.never_returns(to)) {
                 return;
             }
             at = end;
@@ -144,7 +145,7 @@ impl Body {
     /// Adds targets of a jump through a table. Answers whether any is new.
     pub fn add_table(
         &mut self,
-        elf: &Elf,
+        code: Code<'_>,
         decoder: &mut impl Decode,
         jump: u64,
         targets: BTreeSet<u64>,
@@ -153,7 +154,7 @@ impl Body {
         let new: Vec<u64> = targets.difference(known).copied().collect();
         known.extend(&new);
         for &target in &new {
-            self.decode(elf, decoder, target);
+            self.decode(code, decoder, target);
         }
         !new.is_empty()
     }

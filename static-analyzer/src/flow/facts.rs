@@ -59,10 +59,14 @@ pub struct Facts {
     pub sites: Vec<Site>,
     /// Words at fixed addresses that it writes.
     pub stores: Vec<u64>,
+    /// Addresses to which it adds an index: objects begin there.
+    pub named: Vec<u64>,
     /// Code whose address it stores in memory other than its stack.
     pub kept: Vec<u64>,
     /// Addresses of bytes that are no instructions.
     pub invalid: Vec<u64>,
+    /// Whether it may come back to its caller.
+    pub returns: bool,
     /// Whether a bound was met.
     pub cut: bool,
 }
@@ -78,6 +82,9 @@ impl Facts {
         self.stores.dedup();
         self.kept.sort_unstable();
         self.kept.dedup();
+        self.named.sort_unstable();
+        self.named.dedup();
+        self.named.shrink_to_fit();
         self.calls.shrink_to_fit();
         self.accesses.shrink_to_fit();
         self.stores.shrink_to_fit();

@@ -44,10 +44,10 @@ impl Flow {
             while let Some(&instruction) = self.body.get(number) {
                 steps += 1 + usize::from(instruction.ops.1);
                 self.step(code, &instruction, &mut state, None);
-                for target in self.after(&instruction) {
+                for target in self.after(code, &instruction) {
                     self.enter(target, &state, Some(instruction.at), &mut visits, &mut left);
                 }
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -60,7 +60,10 @@ impl Flow {
     }
 
     /// The instruction behind this one, when it is in the same block.
-    fn through(&self, instruction: &Instruction, number: u32) -> Option<u32> {
+    fn through(&self, code: Code<'_>, instruction: &Instruction, number: u32) -> Option<u32> {
+        if is_last(code, instruction) {
+            return None;
+        }
         if !matches!(instruction.next, Next::Next | Next::Call(_) | Next::Kernel(_)) {
             return None;
         }
@@ -72,7 +75,7 @@ impl Flow {
     }
 
     /// Where blocks begin that follow this instruction.
-    fn after(&self, instruction: &Instruction) -> Vec<u64> {
+    fn after(&self, code: Code<'_>, instruction: &Instruction) -> Vec<u64> {
         let mut found = Vec::new();
         match instruction.next {
             Next::Branch(target) => found.extend([target, instruction.end()]),
@@ -86,7 +89,7 @@ impl Flow {
             Next::Next | Next::Call(_) | Next::Kernel(_) => {
                 let end = instruction.end();
                 let leads = |number| self.body.get(number).is_some_and(|next| next.leads);
-                if self.body.number(end).is_some_and(leads) {
+                if !is_last(code, instruction) && self.body.number(end).is_some_and(leads) {
                     found.push(end);
                 }
                 if let Next::Call(_) = instruction.next {
@@ -176,9 +179,11 @@ impl Flow {
                 }
             }
             Next::Jump(dest) => {
-                if let Some(facts) = facts
-                    && !self.body.tables.contains_key(&instruction.at)
-                {
+                if let Some(facts) = facts {
+                    if self.body.tables.contains_key(&instruction.at) {
+                        self.name_tables(place, state, dest, facts);
+                        return;
+                    }
                     let inside = matches!(dest, Dest::Direct(target) if self.body.holds(target));
                     if !inside {
                         call(place, &mut self.sets, state, instruction.at, dest, facts);
@@ -196,6 +201,7 @@ impl Flow {
             }
             Next::Return => {
                 if let Some(facts) = facts {
+                    facts.returns = true;
                     for reg in RESULTS {
                         escape(&self.sets, state.reg(reg), facts);
                     }
@@ -203,6 +209,19 @@ impl Flow {
             }
             Next::Next | Next::Stop => {}
         }
+    }
+
+    /// The tables that a jump inside of the function leads through are objects.
+    fn name_tables(&mut self, place: Place<'_>, state: &State, dest: Dest, facts: &mut Facts) {
+        let value = match dest {
+            Dest::Reg(reg) => state.reg(reg),
+            Dest::Mem(mem) => load(place, &mut self.sets, state, &mem, 8, false, None),
+            Dest::Direct(_) => return,
+        };
+        facts.named.extend(self.sets.atoms(&value).iter().filter_map(|atom| match atom {
+            &(Atom::Element(table, ..) | Atom::Distance(table, _)) => Some(table),
+            _ => None,
+        }));
     }
 
     /// What the function does.
@@ -215,7 +234,7 @@ impl Flow {
             while let Some(&instruction) = self.body.get(number) {
                 self.step(code, &instruction, &mut state, Some(&mut facts));
                 self.fall_out(&instruction, &state, &mut facts);
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -226,6 +245,19 @@ impl Flow {
                 facts.calls.push(Call { at: jump, target: Target::Direct(target) });
             }
         }
+        // Where it jumps to, or falls into, may return for it.
+        facts.returns |= self.body.list.iter().any(|instruction| {
+            let leaves = match instruction.next {
+                Next::Jump(Dest::Direct(target)) | Next::Branch(target) => {
+                    !self.body.holds(target) && !code.never_returns(target)
+                }
+                Next::Jump(_) => !self.body.tables.contains_key(&instruction.at),
+                _ => false,
+            };
+            let falls = matches!(instruction.next, Next::Next | Next::Branch(_) | Next::Kernel(_));
+            leaves || (falls && !self.body.holds(instruction.end()))
+        });
+        facts.returns |= facts.cut || !facts.invalid.is_empty();
         for atom in self.sets.lost() {
             escape_atom(atom, &mut facts);
         }
@@ -274,7 +306,7 @@ impl Flow {
                     break;
                 }
                 self.step(code, &instruction, &mut state, None);
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -303,7 +335,7 @@ impl Flow {
                     apply(place, &mut self.sets, &mut state, &op, None);
                 }
                 self.step_flow_only(code, &instruction, &mut state);
-                match self.through(&instruction, number) {
+                match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -323,6 +355,11 @@ impl Flow {
         let bare = Instruction { ops: (0, 0), ..*instruction };
         self.step(code, &bare, state, None);
     }
+}
+
+/// Whether nothing follows a call.
+fn is_last(code: Code<'_>, instruction: &Instruction) -> bool {
+    matches!(instruction.next, Next::Call(Dest::Direct(target)) if code.never_returns(target))
 }
 
 fn registers() -> impl Iterator<Item = Reg> {
@@ -536,7 +573,7 @@ fn load(
                 sets.atoms(&value).to_vec()
             }
             // A pointer that was loaded through a pointer: where it points to is all used.
-            Atom::Field(slot, at) if width == 8 => vec![Atom::Field(slot, at)],
+            Atom::Field(slot, at) if width >= 4 => vec![Atom::Field(slot, at)],
             Atom::Deref(reg, at) if width >= 4 => vec![Atom::Deref(reg, at)],
             _ => vec![Atom::Any],
         });
@@ -572,6 +609,7 @@ fn load(
 /// An address with an index: what is there, and, as the index may begin above 0 in code for fixed
 /// addresses, what follows it.
 fn take_indexed(elf: &Elf, table: u64, mem: &Mem, facts: &mut Facts) {
+    facts.named.push(table);
     facts.accesses.push(Access::Take(table));
     if elf.fixed && mem.base.is_none() {
         let scale = mem.index.map_or(1, |(_, scale)| u64::from(scale));
@@ -779,11 +817,11 @@ fn compute(
     what: Arithmetic,
     from: Source,
     width: u8,
-    mut facts: Option<&mut Facts>,
+    facts: Option<&mut Facts>,
 ) -> Value {
     let (left, right) = (state.reg(to), source(place, state, from));
     // A pointer that moves walks through what is there.
-    if let Some(facts) = facts.as_deref_mut() {
+    if let Some(facts) = facts {
         for value in [left, right] {
             escape(sets, value, facts);
         }

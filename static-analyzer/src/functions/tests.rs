@@ -26,7 +26,7 @@ fn a_function_of_this_program_is_found() {
     let name = functions.tables[usize::from(function.table)].name(function.name).unwrap();
     let at = offset(&functions, function.address);
     assert_eq!(functions.name(at + 4).unwrap(), format!("{name}+0x4"));
-    assert!(functions.frames[0].0 > 0);
+    assert!(functions.frames[0].address > 0);
     assert_eq!(functions.name(u64::MAX), None);
 }
 
