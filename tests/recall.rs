@@ -97,7 +97,11 @@ fn programs(bundle: &Bundle) -> Vec<Program> {
 /// The calls of one executable that its analysis lacks, one sentence each.
 fn judge(program: &Program) -> Vec<String> {
     let (path, executable) = (program.path.to_string(), program.path.as_path());
-    assert!(executable.exists(), "{path} ran, and is gone");
+    let allowed = Allowed::load(&path);
+    if allowed.0.contains("*") {
+        return Vec::new();
+    }
+    assert!(executable.is_file(), "{path} ran, and is gone");
     if is_32_bit(executable) {
         return refused(executable);
     }
@@ -106,7 +110,6 @@ fn judge(program: &Program) -> Vec<String> {
         Err(why) => return vec![format!("{path} is refused: {why}")],
     };
     println!("{path}: {} of {} predicted calls seen", program.calls.len(), analysis.calls.len());
-    let allowed = Allowed::load(&path);
     let mut wrong = Vec::new();
     for (call, record) in &program.calls {
         match analysis.calls.get(call) {
@@ -168,7 +171,7 @@ struct Allowed(BTreeSet<String>);
 impl Allowed {
     fn load(path: &str) -> Allowed {
         let rows = rows::<3>("allow.tsv").into_iter();
-        let rows = rows.filter(|[program, ..]| program == "*" || path.ends_with(program));
+        let rows = rows.filter(|[program, ..]| program == "*" || program == path);
         Allowed(rows.map(|[_, call, _]| call).collect())
     }
 
@@ -195,7 +198,8 @@ fn every_call_that_need_not_be_predicted_has_a_reason() {
         assert!(program == "*" || program.starts_with('/'), "allow.tsv: {program} is no path");
         let (arch, name) = call.split_once(':').unwrap_or(("x86_64", &call));
         let arch = Arch::from_name(arch).expect("an architecture");
-        assert!(Sysno::from_name(arch, name).is_some(), "allow.tsv: no call {call}");
+        let known = call == "*" || Sysno::from_name(arch, name).is_some();
+        assert!(known, "allow.tsv: no call {call}");
         assert!(reason.len() > 20, "allow.tsv: no reason for {call}");
     }
 }

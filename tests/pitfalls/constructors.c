@@ -8,8 +8,12 @@
 //# baseline constructors_static_pie: empty_static_pie
 //# baseline constructors_musl: empty_musl
 //# adds: acct setdomainname sethostname swapon
-//# before-main: sethostname acct
-//# after-main: swapon setdomainname
+//# before-main constructors: sethostname acct
+//# after-main constructors: swapon setdomainname
+//# before-main constructors_static: sethostname acct
+//# after-main constructors_static: swapon setdomainname
+//# before-main constructors_musl: sethostname acct
+//# after-main constructors_musl: swapon setdomainname
 #include "marker.h"
 
 __attribute__((constructor)) static void before(void) { MARK(sethostname); }

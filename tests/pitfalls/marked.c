@@ -1,5 +1,5 @@
 // Shows that a program with one instruction more is predicted one call more, whatever it is linked to; a function
-// that is never called adds nothing.
+// that is never called adds nothing. (Which function is main, a stripped static program need not tell.)
 //# build marked: gcc -O2 -o $OUT $SRC
 //# build marked_O0: gcc -O0 -fno-pie -no-pie -o $OUT $SRC
 //# build marked_static: gcc -O2 -static -o $OUT $SRC
@@ -13,7 +13,11 @@
 //# baseline marked_static_pie: empty_static_pie
 //# baseline marked_musl: empty_musl
 //# adds: sethostname
-//# after-main: sethostname
+//# after-main marked: sethostname
+//# after-main marked_O0: sethostname
+//# after-main marked_static: sethostname
+//# after-main marked_static_pie: sethostname
+//# after-main marked_musl: sethostname
 #include "marker.h"
 
 DEAD static void dead(void) { MARK(reboot); }
