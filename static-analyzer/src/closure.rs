@@ -220,6 +220,28 @@ impl<'a> Closure<'a> {
         None
     }
 
+    /// Loads a library for the program as a whole, as dlopen(3) does.
+    pub fn open(&mut self, name: &[u8], layer: Layer, reason: &str) -> Option<usize> {
+        self.load(name, 0, layer, reason)
+    }
+
+    /// The same, when it does not matter whether it is there.
+    pub fn open_quietly(&mut self, name: &[u8], layer: Layer, reason: &str) -> Option<usize> {
+        let missing = self.missing.len();
+        let number = self.load(name, 0, layer, reason);
+        self.missing.truncate(missing);
+        number
+    }
+
+    /// Whether a library of this name is there already.
+    pub fn has(&self, name: &[u8]) -> bool {
+        let last = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        self.modules.iter().any(|module| {
+            module.elf.dynamic.soname.as_deref() == Some(last)
+                || module.path.file_name().is_some_and(|own| own.as_bytes() == last)
+        })
+    }
+
     /// Adds a file by its path inside the root.
     pub fn add(
         &mut self,

@@ -19,6 +19,7 @@ mod frames;
 mod functions;
 mod gopclntab;
 mod landing;
+mod layers;
 mod ldcache;
 mod link;
 mod numbers;
@@ -30,6 +31,7 @@ mod reach;
 mod root;
 mod scan;
 mod sites;
+mod sweep;
 mod value;
 
 pub use dot::dot;

@@ -7,6 +7,7 @@ use crate::{
     reach::{Node, Reach, callee},
     value::Atom,
 };
+use model::analysis::Layer;
 
 /// How many calls from the entry on `main` is looked for.
 const DEPTH_MAX: usize = 3;
@@ -23,11 +24,15 @@ pub struct Phases<'a> {
 }
 
 /// Finds out what is live.
-pub fn of<'a>(program: &'a Program, interpreter: Option<usize>) -> Phases<'a> {
-    let mut all = Reach::new(program);
-    begin(program, &mut all, interpreter);
-    end(program, &mut all);
-    all.run();
+pub fn of<'a>(
+    program: &'a Program,
+    interpreter: Option<usize>,
+    more: &dyn Fn(&mut Reach<'a>),
+) -> Phases<'a> {
+    let mut reach = Reach::new(program);
+    all(program, &mut reach, interpreter);
+    let mut all = reach;
+    more(&mut all);
     let (Some((node, main)), Some(exit)) = (find_main(program, &all), exit(program)) else {
         return Phases { all, before: None, after: None };
     };
@@ -41,7 +46,15 @@ pub fn of<'a>(program: &'a Program, interpreter: Option<usize>) -> Phases<'a> {
     end(program, &mut after);
     survivors(program, &before, interpreter, &mut after);
     after.run();
+    more(&mut after);
     Phases { all, before: Some(before), after: Some(after) }
+}
+
+/// What is live in the whole of the program's life, without what it opens.
+pub fn all(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
+    begin(program, reach, interpreter);
+    end(program, reach);
+    reach.run();
 }
 
 /// The first instruction, and what runs before `main`.
@@ -51,9 +64,15 @@ fn begin(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
         reach.root(Place { module: interpreter, address });
     }
     reach.root(Place { module: 0, address: program.elf(0).entry });
-    for module in 0..program.modules.len() {
+    for module in core(program) {
         initialise(program, reach, module);
     }
+}
+
+/// The files that are there from the start.
+fn core(program: &Program) -> impl Iterator<Item = usize> {
+    let layer = |number: &usize| program.modules[*number].module.layer == Layer::Core;
+    (0..program.modules.len()).filter(layer)
 }
 
 /// What the loader calls when it has mapped a file.
@@ -78,7 +97,7 @@ pub fn initialise(program: &Program, reach: &mut Reach<'_>, module: usize) {
 
 /// What runs as the process ends.
 fn end(program: &Program, reach: &mut Reach<'_>) {
-    for module in 0..program.modules.len() {
+    for module in core(program) {
         finalise(program, reach, module);
     }
 }

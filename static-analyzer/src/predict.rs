@@ -5,6 +5,7 @@ use crate::{
     decode::{Entry, kernel_regs},
     elf::{ElfError, contents},
     files::Files,
+    layers::{self, Interface, Opened},
     link::{Linked, Program},
     numbers::Numbers,
     phases::{self, Phases},
@@ -165,20 +166,44 @@ fn one(
         let interpreter = interpreter_of(&contents(&outside)?).ok_or(ElfError::NoElf)?;
         executable = files.root.file(&interpreter).ok_or(ElfError::NoElf)?;
     }
-    let closure = match Closure::new(files, search, executable.clone(), &options.preload) {
+    let mut closure = match Closure::new(files, search, executable.clone(), &options.preload) {
         Ok(closure) => closure,
         Err(ElfError::Machine(machine)) => return Ok(other_machine(&path, &machine)),
         Err(error) => return Err(error),
     };
-    let list: Vec<_> =
-        closure.modules.iter().map(|module| (module.path.clone(), module.elf.clone())).collect();
-    let scans = files.scan(&list);
+    let mut opened = BTreeSet::new();
+    for extra in options.extra_modules.get(&path).into_iter().flatten() {
+        let Some(extra) = files.root.file(extra) else { continue };
+        if closure.modules.iter().all(|module| module.path != extra) {
+            closure.add(extra.clone(), None, Layer::Dlopen, "loaded in a run");
+            let interface = Interface::All;
+            opened.insert(Opened { layer: Layer::Dlopen, path: extra, interface });
+        }
+    }
+    closure.finish();
     let interpreter = closure.interpreter;
+    // What is opened may open more.
+    let (program, strings) = loop {
+        let program = link(files, &closure);
+        let mut reach = Reach::new(&program);
+        phases::all(&program, &mut reach, interpreter);
+        for &layer in &options.layers {
+            layers::root(files, &program, &mut reach, &opened, layer);
+        }
+        let strings = layers::strings(&program, &reach);
+        let before = (closure.modules.len(), opened.len());
+        opened.extend(layers::open(files, &mut closure, &strings, &options.layers));
+        if before == (closure.modules.len(), opened.len()) {
+            break (program, strings);
+        }
+    };
     let missing = closure.missing;
-    let linked = closure.modules.into_iter().zip(scans);
-    let linked = linked.map(|(module, scan)| Linked { module, scan }).collect();
-    let program = Program::new(linked, interpreter);
-    let phases = phases::of(&program, interpreter);
+    let more = |reach: &mut Reach<'_>| {
+        for layer in Layer::ALL {
+            layers::root(files, &program, reach, &opened, layer);
+        }
+    };
+    let phases = phases::of(&program, interpreter, &more);
     let mut report =
         Report { files, program: &program, calls: BTreeMap::new(), gaps: BTreeSet::new() };
     report.sites(&phases);
@@ -199,11 +224,23 @@ fn one(
         script,
         modules: program.modules.iter().map(analysed).collect(),
         calls,
-        executes: BTreeSet::new(),
-        opens: BTreeSet::new(),
+        executes: layers::programs(files, &strings)
+            .iter()
+            .map(|path| path.as_path().into())
+            .collect(),
+        opens: layers::paths(&strings).map(Text::from).collect(),
         gaps,
         assumptions: assumptions(options),
     })
+}
+
+/// Scans the files of a closure, and joins them.
+fn link(files: &Files, closure: &Closure<'_>) -> Program {
+    let modules = closure.modules.iter();
+    let list: Vec<_> = modules.map(|module| (module.path.clone(), module.elf.clone())).collect();
+    let linked = closure.modules.iter().cloned().zip(files.scan(&list));
+    let linked = linked.map(|(module, scan)| Linked { module, scan }).collect();
+    Program::new(linked, closure.interpreter)
 }
 
 fn assumptions(options: &AnalyzeOptions) -> BTreeSet<String> {

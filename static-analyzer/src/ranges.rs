@@ -3,7 +3,7 @@
 use crate::{
     elf::{Elf, Symbol, SymbolKind},
     frames::{self, Frame},
-    gopclntab,
+    gopclntab, sweep,
 };
 use rustc_hash::FxHashMap;
 use supervisor::elf_file::Section;
@@ -61,6 +61,9 @@ impl Ranges {
             }
         }
         list.extend(added);
+        list.sort_unstable();
+        let found = sweep::targets(elf, &list);
+        list.extend(found);
         list.retain(|&(start, _)| elf.is_code(start));
         // Of several ends the farthest, but none reaches into the next function.
         list.sort_unstable_by_key(|&(start, end)| (start, std::cmp::Reverse(end)));

@@ -113,6 +113,16 @@ impl<'a> Reach<'a> {
         (0..self.causes.len() as Node).filter(|&node| self.is_live(node))
     }
 
+    /// What becomes live from now on belongs to a layer.
+    pub fn enter(&mut self, layer: Layer) {
+        self.layer = layer;
+    }
+
+    /// Where the data objects begin that are used as a whole.
+    pub fn objects(&self) -> impl Iterator<Item = Place> + '_ {
+        self.objects.iter().map(|&(module, address)| Place { module, address })
+    }
+
     /// One function's taking of one address does not count.
     pub fn skip(&mut self, node: Node, place: Place) {
         self.skip = Some((node, place));

@@ -107,7 +107,9 @@ impl Scan {
             let new: FxHashSet<u64> = self
                 .functions
                 .iter()
-                .filter(|function| !function.facts.returns && !self.endless.contains(&function.entry))
+                .filter(|function| {
+                    !function.facts.returns && !self.endless.contains(&function.entry)
+                })
                 .map(|function| function.entry)
                 .collect();
             if new.is_empty() {

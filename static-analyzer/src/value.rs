@@ -6,6 +6,9 @@ use rustc_hash::FxHashMap;
 /// Larger sets are anything.
 const ATOMS_MAX: usize = 40;
 
+/// Larger numbers are no system calls.
+const NUMBERS: u64 = 1 << 10;
+
 /// Where one possible value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Atom {
@@ -31,6 +34,18 @@ pub enum Atom {
     Element(u64, u8, bool),
     /// An element of the table of distances at the first address, added to the second.
     Distance(u64, u64),
+}
+
+impl Atom {
+    /// Whether it is still of interest when the value may also be anything.
+    fn matters(self) -> bool {
+        match self {
+            Atom::Const(number) => number < NUMBERS,
+            Atom::Entry(_) | Atom::EntrySlot(_) | Atom::Stack(_) | Atom::Deref(..) => false,
+            Atom::Element(_, width, _) => width == 8,
+            _ => true,
+        }
+    }
 }
 
 /// What is known of a value. A set stands in the function's [`Sets`].
@@ -71,6 +86,10 @@ impl Sets {
 
     /// A value of these sources.
     pub fn of(&mut self, mut atoms: Vec<Atom>) -> Value {
+        // What may be anything is of interest only for the addresses and calls that it may be, too.
+        if atoms.contains(&Atom::Any) {
+            atoms.retain(|atom| atom.matters());
+        }
         atoms.sort_unstable();
         atoms.dedup();
         match atoms.as_slice() {
@@ -90,6 +109,12 @@ impl Sets {
                 Value::Set(number)
             }
         }
+    }
+
+    /// Takes note of a value that is followed no longer.
+    pub fn lose(&mut self, value: Value) {
+        let atoms = self.atoms(&value).to_vec();
+        self.lost.extend(atoms);
     }
 
     /// What sets had to be forgotten as they grew too large.

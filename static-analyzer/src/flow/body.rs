@@ -1,11 +1,11 @@
 //! The instructions of a function: recursive descent from its entries.
 
+use super::Code;
 use crate::{
     decode::{Decode, Dest, Flow as Next, Op},
     landing::Landing,
     ranges::Range,
 };
-use super::Code;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
@@ -78,6 +78,11 @@ impl Body {
         (self.range.start..self.range.end).contains(&at)
     }
 
+    /// Whether a call in the function may end in a landing pad of it.
+    pub fn may_throw(&self, instruction: &Instruction) -> bool {
+        !self.landings.is_empty() && matches!(instruction.next, Next::Call(_))
+    }
+
     /// Where an exception out of the instruction lands.
     pub fn landing(&self, at: u64) -> Option<u64> {
         let within = |&&(start, end, _): &&Landing| (start..end).contains(&at);
@@ -117,7 +122,8 @@ impl Body {
                 return;
             }
             let first = self.ops.len() as u32;
-            let decoded = code.elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut self.ops));
+            let decoded =
+                code.elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut self.ops));
             let Some((length, next)) = decoded.filter(|_| code.elf.is_code(at)) else {
                 self.ops.truncate(first as usize);
                 self.invalid.push(at);

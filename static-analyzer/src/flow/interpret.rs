@@ -11,10 +11,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// A block that was visited so often takes only wider values.
-const VISITS_MAX: u8 = 40;
-/// Jumps backward into a block may refine it so often.
-const LOOPS_MAX: u8 = 2;
+/// A block that was interpreted so often takes only wider values.
+const VISITS_MAX: u8 = 5;
 /// Operations past these are not interpreted.
 const STEPS_MAX: usize = 1 << 23;
 
@@ -29,25 +27,29 @@ impl Flow {
     /// What is known at the beginning of each block.
     pub(super) fn run(&mut self, code: Code<'_>, entry: u64, unknown: &[u64]) {
         self.before = vec![None; self.body.list.len()];
-        let mut visits = vec![(0_u8, 0_u8); self.body.list.len()];
+        let mut visits = vec![0_u8; self.body.list.len()];
         let mut left = BTreeSet::new();
         let mut steps = 0;
-        self.enter(entry, &State::entry(), None, &mut visits, &mut left);
+        self.enter(entry, &State::entry(), &visits, &mut left);
         for &at in unknown {
-            self.enter(at, &State::unknown(), None, &mut visits, &mut left);
+            self.enter(at, &State::unknown(), &visits, &mut left);
         }
         while let Some((_, first)) = left.pop_first() {
             let Some(mut state) = self.before.get(first as usize).cloned().flatten() else {
                 continue;
             };
+            visits[first as usize] = visits[first as usize].saturating_add(1);
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
                 steps += 1 + usize::from(instruction.ops.1);
                 self.step(code, &instruction, &mut state, None);
-                for target in self.after(code, &instruction) {
-                    self.enter(target, &state, Some(instruction.at), &mut visits, &mut left);
+                let next = self.through(code, &instruction, number);
+                if next.is_none() || self.body.may_throw(&instruction) {
+                    for target in self.after(code, &instruction) {
+                        self.enter(target, &state, &visits, &mut left);
+                    }
                 }
-                match self.through(code, &instruction, number) {
+                match next {
                     Some(next) => number = next,
                     None => break,
                 }
@@ -104,15 +106,14 @@ impl Flow {
         &mut self,
         target: u64,
         state: &State,
-        from: Option<u64>,
-        visits: &mut [(u8, u8)],
+        visits: &[u8],
         left: &mut BTreeSet<(u64, u32)>,
     ) {
         let Some(number) = self.body.number(target).filter(|_| self.body.holds(target)) else {
             return;
         };
-        let (Some(before), Some(visits)) =
-            (self.before.get_mut(number as usize), visits.get_mut(number as usize))
+        let (Some(before), Some(&visits)) =
+            (self.before.get_mut(number as usize), visits.get(number as usize))
         else {
             return;
         };
@@ -121,14 +122,7 @@ impl Flow {
                 *before = Some(state.clone());
                 true
             }
-            Some(known) => {
-                let backward = from.is_some_and(|from| from >= target);
-                let widen = visits.0 >= VISITS_MAX || (backward && visits.1 >= LOOPS_MAX);
-                let changed = known.join(state, &mut self.sets, widen);
-                visits.0 = visits.0.saturating_add(u8::from(changed));
-                visits.1 = visits.1.saturating_add(u8::from(changed && backward));
-                changed
-            }
+            Some(known) => known.join(state, &mut self.sets, visits >= VISITS_MAX),
         };
         if changed {
             left.insert((target, number));
@@ -828,7 +822,8 @@ fn compute(
     }
     let mut found = Vec::new();
     let (lefts, rights) = (sets.atoms(&left).to_vec(), sets.atoms(&right).to_vec());
-    if lefts.len() * rights.len() > 64 {
+    // What was joined and then changed is most often the counter of a loop: it takes any value.
+    if lefts.len() * rights.len() > 64 || (rights.len() == 1 && lefts.len() > 2) {
         return Value::ANY;
     }
     for &a in &lefts {

@@ -93,6 +93,9 @@ impl State {
                 *own = joined;
             }
         }
+        if self.slots == other.slots {
+            return changed;
+        }
         let keys: Vec<i32> = self.slots.iter().chain(&other.slots).map(|slot| slot.0).collect();
         for key in keys {
             let (own, theirs) = (self.slot(key), other.slot(key));
@@ -112,5 +115,9 @@ impl State {
 /// Either of two values; when widening, what comes new is anything.
 fn merge(sets: &mut Sets, own: Value, other: Value, widen: bool) -> Value {
     let joined = sets.join(own, other);
-    if widen && joined != own { sets.join(own, Value::ANY) } else { joined }
+    if !widen || joined == own {
+        return joined;
+    }
+    sets.lose(other);
+    sets.join(own, Value::ANY)
 }
