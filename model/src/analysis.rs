@@ -113,7 +113,7 @@ pub struct AnalysedProgram {
     pub calls: BTreeMap<Sysno, PredictedCall>,
     /// The programs that it can execute, as far as the code holds their names.
     pub executes: BTreeSet<Text>,
-    /// Absolute paths that the code holds where it opens files.
+    /// Absolute paths that live code holds: what it may open, among others.
     pub opens: BTreeSet<Text>,
     /// What could not be resolved.
     pub gaps: Vec<Gap>,
@@ -147,7 +147,7 @@ pub struct PredictedCall {
     pub layer: Layer,
     /// When it can be made.
     pub phase: Phase,
-    /// A shortest chain of calls from a root to the instruction, which is the last of them: each
+    /// A short chain of calls from a root to the instruction, which is the last of them: each
     /// the place of a call as module, offset and symbol where there is one.
     pub chain: Vec<Site>,
     /// How many reachable instructions can make it.
@@ -208,6 +208,21 @@ pub enum GapKind {
     Code,
     /// A bound of the analyzer.
     Bound,
+}
+
+impl GapKind {
+    /// All of them.
+    pub const ALL: [GapKind; 9] = [
+        GapKind::Number,
+        GapKind::AnyTarget,
+        GapKind::NoTarget,
+        GapKind::DynamicName,
+        GapKind::ExecName,
+        GapKind::Module,
+        GapKind::GeneratedCode,
+        GapKind::Code,
+        GapKind::Bound,
+    ];
 }
 
 #[cfg(test)]

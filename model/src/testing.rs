@@ -4,7 +4,10 @@
 #![allow(clippy::expect_used, reason = "a generator that fails is a failed test")]
 
 use crate::{
-    Access, Arch, ArgCmp, Arguments, Call, CmpOp, Policy, Rule, Sysno, Text, Trace,
+    Access, Analysis, Arch, ArgCmp, Arguments, Call, CmpOp, Policy, Rule, Sysno, Text, Trace,
+    analysis::{
+        AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Options, Phase, PredictedCall,
+    },
     policy::{Entry, Evidence, Observed, Origins, ProgramIdentity},
     trace::{
         Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
@@ -62,6 +65,20 @@ pub fn policy() -> impl Strategy<Value = Policy> {
             programs,
             calls,
         })
+}
+
+/// Any analysis.
+pub fn analysis() -> impl Strategy<Value = Analysis> {
+    let options = (option::of(text()), vec(text(), 0..2), vec(text(), 0..2), layers());
+    (run_id(), "0\\.[0-9]\\.0", options, vec(analysed_program(), 0..3)).prop_map(
+        |(id, analyzer, (root, library_path, preload, layers), programs)| Analysis {
+            schema: Default::default(),
+            id,
+            analyzer,
+            options: Options { root, library_path, preload, layers },
+            programs,
+        },
+    )
 }
 
 /// Any system call, now and then one without a name.
@@ -189,6 +206,64 @@ fn program() -> impl Strategy<Value = Program> {
                 modules,
             },
         )
+}
+
+fn layer() -> impl Strategy<Value = Layer> {
+    select(Layer::ALL.to_vec())
+}
+
+fn layers() -> impl Strategy<Value = std::collections::BTreeSet<Layer>> {
+    btree_set(layer(), 0..4)
+}
+
+fn analysed_program() -> impl Strategy<Value = AnalysedProgram> {
+    (
+        (path(), option::of(path())),
+        vec(analysed_module(), 0..3),
+        btree_map(sysno(), predicted_call(), 0..8),
+        (btree_set(text(), 0..3), btree_set(text(), 0..3)),
+        (vec(gap(), 0..3), btree_set(sentence(), 0..3)),
+    )
+        .prop_map(
+            |((path, script), modules, calls, (executes, opens), (gaps, assumptions))| {
+                AnalysedProgram { path, script, modules, calls, executes, opens, gaps, assumptions }
+            },
+        )
+}
+
+fn analysed_module() -> impl Strategy<Value = AnalysedModule> {
+    let hash = || option::of(select(vec!["00ff", "ab"]).prop_map(str::to_owned));
+    (path(), hash(), hash(), layer(), sentence()).prop_map(
+        |(path, build_id, sha256, layer, reason)| AnalysedModule {
+            path,
+            build_id,
+            sha256,
+            layer,
+            reason,
+        },
+    )
+}
+
+fn predicted_call() -> impl Strategy<Value = PredictedCall> {
+    let phase = select(vec![Phase::BeforeMain, Phase::AfterMain, Phase::Both]);
+    let names = select(vec!["domain", "flags"]).prop_map(str::to_owned);
+    let arguments = btree_map(names, btree_set(small(), 0..3), 0..3);
+    (layer(), phase, vec(site(), 0..4), any::<u32>(), arguments).prop_map(
+        |(layer, phase, chain, sites, arguments)| PredictedCall {
+            layer,
+            phase,
+            chain,
+            sites,
+            arguments,
+        },
+    )
+}
+
+fn gap() -> impl Strategy<Value = Gap> {
+    let kind = select(GapKind::ALL.to_vec());
+    let arch = option::of(select(Arch::ALL.to_vec()));
+    (kind, option::of(site()), sentence(), vec(site(), 0..3), arch)
+        .prop_map(|(kind, site, what, chain, arch)| Gap { kind, site, what, chain, arch })
 }
 
 fn errors() -> impl Strategy<Value = BTreeMap<String, u64>> {

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use profgen_model::{
-    Access, Arch, CmpOp, Document, Policy, Trace,
+    Access, Analysis, Arch, CmpOp, Document, Policy, Trace,
+    analysis::{GapKind, Layer},
     document::{from_json, to_json},
     testing,
 };
@@ -53,8 +54,16 @@ fn a_policy_is_valid_and_comes_back_as_it_was() {
 }
 
 #[test]
+fn an_analysis_is_valid_and_comes_back_as_it_was() {
+    let validator = jsonschema::draft202012::new(&schema::<Analysis>()).unwrap();
+    proptest!(ProptestConfig::with_cases(200), |(analysis in testing::analysis())| {
+        check(&validator, &analysis)?;
+    });
+}
+
+#[test]
 fn the_schemas_are_schemas() {
-    for schema in [schema::<Trace>(), schema::<Policy>()] {
+    for schema in [schema::<Trace>(), schema::<Analysis>(), schema::<Policy>()] {
         jsonschema::draft202012::meta::validate(&schema).unwrap();
     }
 }
@@ -92,6 +101,10 @@ fn the_enums_of_the_schemas_are_those_of_the_tables() {
     assert!(of_trace.contains(&words(Arch::ALL.iter())));
     assert!(of_policy.contains(&words(Arch::ALL.iter())));
     assert!(of_trace.contains(&words(Access::ALL.iter())));
+    let mut of_analysis = Vec::new();
+    enums(&schema::<Analysis>(), &mut of_analysis);
+    assert!(of_analysis.contains(&words(Layer::ALL)));
+    assert!(of_analysis.contains(&words(GapKind::ALL)));
     let operators =
         [CmpOp::Eq, CmpOp::Ne, CmpOp::Lt, CmpOp::Le, CmpOp::Ge, CmpOp::Gt, CmpOp::MaskedEq];
     assert!(of_policy.contains(&words(operators)));
@@ -103,12 +116,15 @@ fn every_word_of_the_enums_comes_up_in_generated_documents() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..300 {
         let trace = testing::trace().new_tree(&mut runner).unwrap().current();
+        let analysis = testing::analysis().new_tree(&mut runner).unwrap().current();
+        text.push_str(&String::from_utf8(to_json(&analysis).unwrap()).unwrap());
         let policy = testing::policy().new_tree(&mut runner).unwrap().current();
         text.push_str(&String::from_utf8(to_json(&trace).unwrap()).unwrap());
         text.push_str(&String::from_utf8(to_json(&policy).unwrap()).unwrap());
     }
     let mut all = Vec::new();
     enums(&schema::<Trace>(), &mut all);
+    enums(&schema::<Analysis>(), &mut all);
     enums(&schema::<Policy>(), &mut all);
     for word in all.into_iter().flatten() {
         assert!(text.contains(&format!("\"{word}\"")), "{word}");

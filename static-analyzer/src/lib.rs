@@ -9,6 +9,7 @@
 //! The files may be hostile: what cannot be read is a gap or has no name, and nothing here panics on
 //! bytes.
 
+mod cache;
 mod closure;
 mod decode;
 mod dot;
@@ -17,6 +18,8 @@ mod files;
 mod flow;
 mod frames;
 mod functions;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gopclntab;
 mod landing;
 mod layers;

@@ -1,6 +1,7 @@
 //! From programs to an [`Analysis`].
 
 use crate::{
+    cache::{self, Cache},
     closure::{Closure, Search},
     decode::{Entry, kernel_regs},
     elf::{ElfError, contents},
@@ -22,6 +23,7 @@ use model::{
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -29,6 +31,12 @@ use std::{
 const NUMBER_MAX: u32 = 1 << 16;
 /// A longer chain is cut in the middle.
 const CHAIN_MAX: usize = 64;
+
+/// Programs past these are not followed.
+const PROGRAMS_MAX: usize = 1024;
+/// Files beside the program's own that a prediction depends on.
+const CONFIGURATION: [&str; 3] =
+    ["/etc/ld.so.cache", "/etc/nsswitch.conf", "/etc/ld-musl-x86_64.path"];
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +86,7 @@ pub fn analyze(
     let search = Search::new(&root, &options.library_path);
     let files = Files::new(root);
     let mut found = BTreeMap::new();
+    let mut executed = Vec::new();
     for path in programs {
         progress(path);
         let path = if options.root.is_none() && path.is_relative() {
@@ -87,9 +96,25 @@ pub fn analyze(
         };
         let resolved =
             files.root.file(&path).ok_or_else(|| AnalyzeError::NotFound(path.clone()))?;
-        let program = one(&files, &search, resolved, options)
+        let program = cached(&files, &search, resolved, options)
             .map_err(|why| AnalyzeError::Program { path: path.clone(), why })?;
+        executed.extend(program.executes.iter().cloned());
         found.insert(program.path.clone(), program);
+    }
+    // What is executed by name, and what that executes.
+    while options.layers.contains(&Layer::Exec)
+        && found.len() < PROGRAMS_MAX
+        && let Some(path) = executed.pop()
+    {
+        let Some(resolved) = files.root.file(path.as_path()) else { continue };
+        if found.contains_key(&Text::from(resolved.as_path())) {
+            continue;
+        }
+        progress(&resolved);
+        if let Ok(program) = cached(&files, &search, resolved, options) {
+            executed.extend(program.executes.iter().cloned());
+            found.insert(program.path.clone(), program);
+        }
     }
     let text = |path: &PathBuf| Text::from(path.as_path());
     let asked = Options {
@@ -131,7 +156,7 @@ fn identity(options: &Options, programs: &[AnalysedProgram]) -> String {
 /// The interpreter of a script, as execve(2) reads its first line.
 fn interpreter_of(data: &[u8]) -> Option<PathBuf> {
     const LINE_MAX: usize = 256;
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    use std::ffi::OsStr;
     let line = data.strip_prefix(b"#!")?;
     let line = line[..line.len().min(LINE_MAX)].split(|&byte| byte == b'\n').next()?;
     let mut words =
@@ -146,12 +171,36 @@ fn interpreter_of(data: &[u8]) -> Option<PathBuf> {
     Some(first)
 }
 
-fn one(
+/// The prediction for one program, from an earlier run when it still holds.
+fn cached(
     files: &Files,
     search: &Search,
     path: PathBuf,
     options: &AnalyzeOptions,
 ) -> Result<AnalysedProgram, ElfError> {
+    let Some(cache) = options.cache.as_deref().map(Cache::new) else {
+        return Ok(one(files, search, path, options)?.0);
+    };
+    let asked = format!("{:?}", AnalyzeOptions { cache: None, ..options.clone() });
+    let question = cache::question(&[asked.as_bytes(), path.as_os_str().as_bytes()]);
+    if let Some(known) = cache.get(&question) {
+        return Ok(known);
+    }
+    let (program, mut inputs) = one(files, search, path.clone(), options)?;
+    inputs.push(path);
+    inputs.extend(CONFIGURATION.iter().map(PathBuf::from));
+    let outside: Vec<PathBuf> = inputs.iter().map(|path| files.root.outside(path)).collect();
+    cache.put(&question, &outside, &program);
+    Ok(program)
+}
+
+/// The prediction for one program, and the files that it depends on.
+fn one(
+    files: &Files,
+    search: &Search,
+    path: PathBuf,
+    options: &AnalyzeOptions,
+) -> Result<(AnalysedProgram, Vec<PathBuf>), ElfError> {
     const SCRIPTS_MAX: usize = 5;
     let mut executable = path.clone();
     for _ in 0..SCRIPTS_MAX {
@@ -168,7 +217,7 @@ fn one(
     }
     let mut closure = match Closure::new(files, search, executable.clone(), &options.preload) {
         Ok(closure) => closure,
-        Err(ElfError::Machine(machine)) => return Ok(other_machine(&path, &machine)),
+        Err(ElfError::Machine(machine)) => return Ok((other_machine(&path, &machine), Vec::new())),
         Err(error) => return Err(error),
     };
     let mut opened = BTreeSet::new();
@@ -219,7 +268,10 @@ fn one(
     let calls = report.calls;
     let gaps = report.gaps.into_iter().collect();
     let script = (path != executable).then(|| Text::from(executable.as_path()));
-    Ok(AnalysedProgram {
+    let mut inputs = vec![executable.clone()];
+    inputs.extend(program.modules.iter().map(|linked| linked.module.path.clone()));
+    inputs.extend(opened.iter().map(|opened| opened.path.clone()));
+    let program = AnalysedProgram {
         path: Text::from(path.as_path()),
         script,
         modules: program.modules.iter().map(analysed).collect(),
@@ -231,7 +283,8 @@ fn one(
         opens: layers::paths(&strings).map(Text::from).collect(),
         gaps,
         assumptions: assumptions(options),
-    })
+    };
+    Ok((program, inputs))
 }
 
 /// Scans the files of a closure, and joins them.
