@@ -4,7 +4,7 @@
 //# build cancellable_musl: musl-gcc -O2 -static -o $OUT $SRC
 //# must: exit_group fdatasync fsync msgrcv msync recvmmsg
 //# not: reboot msgget
-//# no-gap: number
+//# no-gap cancellable_musl: number
 #define _GNU_SOURCE
 
 #include <pthread.h>
