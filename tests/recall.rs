@@ -2,8 +2,7 @@
 //! of that executable, start-up and shutdown included; and where the analysis says that it knows all values of an
 //! argument, no other was seen.
 //!
-//! Observed are the workloads and the jobs of `recall/jobs.tsv`. The analysis may take the modules that a run mapped
-//! beyond what the executable names, as somebody who has a trace would give them; it never sees the calls.
+//! Observed are the workloads and the jobs of `recall/jobs.tsv`. The analysis sees nothing of the run.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -105,7 +104,7 @@ fn judge(program: &Program) -> Vec<String> {
     if is_32_bit(executable) {
         return refused(executable);
     }
-    let analysis = match analyse(executable, &further(program)) {
+    let analysis = match analyse(executable, &[]) {
         Ok(analysis) => analysis,
         Err(why) => return vec![format!("{path} is refused: {why}")],
     };
@@ -148,11 +147,6 @@ fn refused(executable: &Path) -> Vec<String> {
         }
         _ => Vec::new(),
     }
-}
-
-/// What the run mapped beyond the libraries that the executable needs.
-fn further(_program: &Program) -> Vec<String> {
-    Vec::new()
 }
 
 fn missing(path: &str, call: Sysno, record: &CallRecord, analysis: &AnalysedProgram) -> String {
