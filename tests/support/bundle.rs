@@ -62,11 +62,16 @@ impl Bundle {
 
     /// All trace files, parsed.
     pub fn traces(&self) -> Vec<Value> {
+        self.trace_files().iter().map(|path| read_json(path)).collect()
+    }
+
+    /// All trace files.
+    pub fn trace_files(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path("traces")).expect("profgen wrote traces/");
         let mut paths: Vec<PathBuf> =
             entries.map(|entry| entry.expect("entry of traces/").path()).collect();
         paths.sort();
-        paths.iter().map(|path| read_json(path)).collect()
+        paths
     }
 
     /// The OCI profile for a runtime, as `profgen emit oci` writes it.

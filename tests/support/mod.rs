@@ -4,11 +4,14 @@
 //! `PROFGEN_REQUIRE_ALL=1`, where it fails.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod analysis;
 pub mod bundle;
 pub mod docker;
 pub mod fixtures;
 pub mod http;
+pub mod judge;
 pub mod oci;
+pub mod pitfall;
 pub mod run;
 pub mod strace;
 pub mod workload;

@@ -66,15 +66,8 @@ pub fn names() -> BTreeSet<String> {
 }
 
 impl Workload {
-    /// Reads the file.
-    ///
-    /// # Panics
-    /// When it says something that this does not know.
-    pub fn load(name: &str) -> Workload {
-        let script = tests_dir().join("workloads").join(format!("{name}.sh"));
-        let text = fs::read_to_string(&script)
-            .unwrap_or_else(|error| panic!("cannot read {}: {error}", script.display()));
-        let mut workload = Workload {
+    fn new(name: &str, script: PathBuf) -> Workload {
+        Workload {
             name: name.to_owned(),
             script,
             shows: String::new(),
@@ -91,7 +84,26 @@ impl Workload {
             extra: true,
             after: None,
             timeout: Duration::from_secs(60),
-        };
+        }
+    }
+
+    /// A line for a shell that has no file of its own, with the programs that it needs.
+    pub fn line(name: &str, needs: &[&str], line: &str) -> Workload {
+        let mut workload = Workload::new(name, PathBuf::new());
+        workload.exec = Some(["bash", "-euc", line].map(str::to_owned).to_vec());
+        workload.needs = needs.iter().map(|need| (*need).to_owned()).collect();
+        workload
+    }
+
+    /// Reads the file.
+    ///
+    /// # Panics
+    /// When it says something that this does not know.
+    pub fn load(name: &str) -> Workload {
+        let script = tests_dir().join("workloads").join(format!("{name}.sh"));
+        let text = fs::read_to_string(&script)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", script.display()));
+        let mut workload = Workload::new(name, script);
         for line in text.lines().filter_map(|line| line.strip_prefix("#: ")) {
             let (key, value) = line
                 .split_once(": ")
