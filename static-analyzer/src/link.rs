@@ -4,6 +4,7 @@
 use crate::{
     closure::Module,
     elf::{Elf, RelocationKind, SymbolKind},
+    flow::{Call, Target},
     scan::Scan,
 };
 use rustc_hash::FxHashMap;
@@ -74,6 +75,16 @@ impl Program {
         }
         let original = self.original(Place { module, address })?;
         self.word(original.module, original.address)
+    }
+
+    /// Where the stub at an address leads that does nothing but jump through a word.
+    pub fn stub(&self, module: usize, address: u64) -> Option<Place> {
+        let scan = self.scan(module);
+        let number = scan.function(self.elf(module), address)?;
+        match scan.functions[number as usize].facts.calls.as_slice() {
+            [Call { target: Target::Slot(slot), .. }] => self.word(module, *slot),
+            _ => None,
+        }
     }
 
     /// The places that the words in a part of memory hold.

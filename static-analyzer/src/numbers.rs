@@ -245,6 +245,14 @@ impl<'a> Numbers<'a> {
         state
     }
 
+    /// Where a register's value comes from when an instruction of a function is reached.
+    pub fn register(&mut self, node: Node, at: u64, reg: Reg) -> Vec<Atom> {
+        match self.state(node, at) {
+            Some(state) => self.atoms(node, &state, reg),
+            None => vec![Atom::Any],
+        }
+    }
+
     fn is_call(&mut self, node: Node, at: u64) -> bool {
         self.flow(node).is_some_and(|flow| flow.is_call(at))
     }

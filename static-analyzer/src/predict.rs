@@ -4,14 +4,15 @@ use crate::{
     arguments::Arguments,
     cache::{self, Cache},
     closure::{Closure, Search},
-    decode::{Entry, kernel_regs},
+    decode::{ARGUMENTS, Entry, kernel_regs},
     elf::{ElfError, contents},
     files::Files,
+    flow::Target,
     layers::{self, Interface, Opened},
-    link::{Linked, Program},
+    link::{Linked, Place, Program},
     numbers::{Flows, Numbers},
     phases::{self, Phases},
-    reach::{Cause, Node, Reach},
+    reach::{Cause, Node, Reach, callee},
     root::Root,
     value::Atom,
 };
@@ -413,6 +414,7 @@ impl Report<'_> {
                 }
             }
         }
+        self.computed_names(reach, &mut numbers);
         for (sysno, known) in arguments.known() {
             if let Some(call) = self.calls.get_mut(&sysno) {
                 call.arguments = known;
@@ -427,6 +429,53 @@ impl Report<'_> {
                 };
             }
         }
+    }
+
+    /// Libraries and programs whose names are not in the code: what they do is not predicted.
+    fn computed_names(&mut self, reach: &Reach<'_>, numbers: &mut Numbers<'_>) {
+        let openers: Vec<Place> = [&b"dlopen"[..], b"dlmopen"]
+            .iter()
+            .filter_map(|name| self.program.anywhere(name))
+            .collect();
+        let held = |atoms: &[Atom]| {
+            atoms.iter().all(|atom| matches!(atom, Atom::Address(_) | Atom::Const(0)))
+        };
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            let facts = &self.program.scan(module).functions[function].facts;
+            for call in &facts.calls {
+                // A file's own stubs only pass the name on.
+                let place = match call.target {
+                    Target::Direct(stub) => self.program.stub(module, stub),
+                    target => callee(self.program, module, target),
+                };
+                let opens = place.is_some_and(|place| openers.contains(&place));
+                if opens
+                    && facts.calls.len() > 1
+                    && !held(&numbers.register(node, call.at, ARGUMENTS[0]))
+                {
+                    let what = "a library is opened under a computed name".to_owned();
+                    self.gap(reach, GapKind::DynamicName, node, call.at, what);
+                }
+            }
+            for site in &facts.sites {
+                let executes = site.number.iter().any(|atom| match *atom {
+                    Atom::Const(number) => sysno(site.entry, number)
+                        .is_some_and(|sysno| matches!(sysno.name(), Some("execve" | "execveat"))),
+                    _ => false,
+                });
+                if executes && !held(&site.arguments[0]) {
+                    let what = "a program is executed under a name that may be computed".to_owned();
+                    self.gap(reach, GapKind::ExecName, node, site.at, what);
+                }
+            }
+        }
+    }
+
+    fn gap(&mut self, reach: &Reach<'_>, kind: GapKind, node: Node, at: u64, what: String) {
+        let site = Some(self.site(reach.of(node).0, at));
+        let chain = self.chain(reach, &[(node, at)]);
+        self.gaps.insert(Gap { kind, site, what, chain, arch: None });
     }
 
     /// Functions that were too large to be looked at whole.
