@@ -1,7 +1,7 @@
 //! What is known of a register or a word of the stack: where its value comes from.
 
 use crate::decode::Reg;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Larger sets are anything.
 const ATOMS_MAX: usize = 40;
@@ -37,6 +37,11 @@ pub enum Atom {
 }
 
 impl Atom {
+    /// Whether code or data may be reached through it.
+    fn leads(&self) -> bool {
+        matches!(self, Atom::Address(_) | Atom::Slot(_) | Atom::Field(..) | Atom::Element(..))
+    }
+
     /// Whether it is still of interest when the value may also be anything.
     fn matters(self) -> bool {
         match self {
@@ -72,7 +77,7 @@ impl Value {
 pub struct Sets {
     list: Vec<Box<[Atom]>>,
     known: FxHashMap<Box<[Atom]>, u32>,
-    lost: Vec<Atom>,
+    lost: FxHashSet<Atom>,
 }
 
 impl Sets {
@@ -96,7 +101,7 @@ impl Sets {
             [] => Value::ANY,
             &[one] => Value::One(one),
             list if list.len() > ATOMS_MAX => {
-                self.lost.extend_from_slice(list);
+                self.lost.extend(list.iter().filter(|atom| atom.leads()));
                 Value::ANY
             }
             _ => {
@@ -113,7 +118,12 @@ impl Sets {
 
     /// Takes note of a value that is followed no longer.
     pub fn lose(&mut self, value: Value) {
-        let atoms = self.atoms(&value).to_vec();
+        if let Value::One(atom) = value {
+            self.lost.extend(Some(atom).filter(|atom| atom.leads()));
+            return;
+        }
+        let atoms: Vec<Atom> =
+            self.atoms(&value).iter().copied().filter(|atom| atom.leads()).collect();
         self.lost.extend(atoms);
     }
 

@@ -45,6 +45,8 @@ impl Flow {
                 let next = self.through(code, &instruction, number);
                 if next.is_none() || self.body.may_throw(&instruction) {
                     for target in self.after(code, &instruction) {
+                        // Joining two states is as much work as several operations.
+                        self.steps += 8;
                         self.enter(target, &state, &visits, &mut left);
                     }
                 }
