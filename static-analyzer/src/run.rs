@@ -110,7 +110,7 @@ mod tests {
         let mut older = trace.clone();
         older.programs = vec![program(&app, vec![module(&app, "cd")])];
         let found = executed(&[older.clone(), trace]);
-        assert_eq!(found.programs, [app.clone()]);
+        assert_eq!(found.programs, std::slice::from_ref(&app));
         assert_eq!(found.modules, BTreeMap::from([(app.clone(), vec![library])]));
         assert_eq!(found.gone, BTreeSet::from([Text::from(gone.as_path())]));
         let found = executed(&[older]);
