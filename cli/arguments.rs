@@ -284,7 +284,7 @@ pub struct DecideArguments {
     /// Which way
     #[arg(value_enum)]
     pub verdict: VerdictArgument,
-    /// A system call, `ptrace` or `"i386 ptrace"`
+    /// A system call, `ptrace` or `"i386 ptrace"`, or a capability, `CAP_NET_RAW`
     #[arg(value_name = "SUBJECT")]
     pub subject: String,
     /// Why: reviewers read it

@@ -10,7 +10,7 @@
 //! * [`Ruleset`]: an action, or argument rules, for each call of each architecture
 //! * [`Program`]: instructions that the kernel accepts as a filter
 //! * [`SeccompData`]: a call, as a filter sees it
-//! * [`contains`], [`compare`]: which rules allow more, by what they mean
+//! * [`contains`], [`compare()`]: which rules allow more, by what they mean
 //!
 //! ```
 //! use model::{Arch, Sysno};

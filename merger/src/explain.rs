@@ -28,7 +28,14 @@ pub fn explain(policy: &Policy, subject: &Subject, source: SourceOf<'_>) -> Expl
         Subject::Call { .. } => calls(policy, subject, source, &mut lines),
         Subject::Path(path) => files(policy, path, &mut lines),
         Subject::Port { protocol, port } => ports(policy, *protocol, *port, &mut lines),
-        Subject::Capability(_) => {}
+        Subject::Capability(name) => {
+            for (_, reasons) in
+                crate::capabilities::capabilities(policy).iter().filter(|(known, _)| *known == name)
+            {
+                lines.push(format!("{name} may be needed"));
+                lines.extend(reasons.iter().map(|reason| format!("  {reason}")));
+            }
+        }
     }
     if let Some(decision) = policy.decisions.get(subject)
         && !matches!(subject, Subject::Call { .. })

@@ -3,7 +3,7 @@
 
 use crate::{argrule, join};
 use model::{
-    Arch, Decision, Policy, Subject, Sysno, Verdict,
+    Arch, Decision, Group, Policy, Subject, Sysno, Verdict,
     policy::{ArgumentRules, Entry, Origins, Settings, Strategy, Withheld},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +110,10 @@ fn allowed_without_evidence(policy: &Policy) -> Vec<Sysno> {
 fn withhold(sysno: Sysno, origins: &Origins, settings: Settings) -> Option<String> {
     if origins.observed.is_some() || !origins.runtime.is_empty() || origins.predicted.is_none() {
         return None;
+    }
+    if sysno.call().is_some_and(|call| call.group == Group::Ring) {
+        let reason = Group::Ring.reason();
+        return Some(format!("predicted, no run made it, and no strategy allows it: {reason}"));
     }
     match settings.strategy {
         Strategy::Predicted => None,

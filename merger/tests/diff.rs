@@ -170,6 +170,15 @@ fn programs_files_and_addresses_are_compared_too() {
 }
 
 #[test]
+fn a_capability_that_the_runs_now_need_is_a_widening() {
+    let diff = compared(&of_calls(&["read", "setuid"]), &of_calls(&["read", "chown"]));
+    let chown = about(&diff, "CAP_CHOWN");
+    assert_eq!((chown.label, chown.risky, chown.area), (Label::Widened, true, Area::Capability));
+    assert_eq!(chown.because, ["chown: gives a file to another owner"]);
+    assert_eq!(about(&diff, "CAP_SETUID").label, Label::Narrowed);
+}
+
+#[test]
 fn one_that_knows_no_runs_is_not_compared_in_files() {
     let old = merged(vec![Input::Analysis(predicted(&["read"]))]);
     let diff = compared(&old, &of_run(&[], &[("/etc/foo", Access::Read)], &[]));

@@ -122,6 +122,20 @@ fn ordinary_predictions_are_allowed_and_sensitive_ones_wait_for_a_person() {
 }
 
 #[test]
+fn what_no_filter_sees_is_allowed_by_no_strategy() {
+    for strategy in [Strategy::Observed, Strategy::Balanced, Strategy::Predicted] {
+        let settings = Settings { strategy, ..DEFAULT };
+        let ring = ["io_uring_setup", "io_uring_enter"];
+        let policy = merge([Input::Analysis(predicted(&ring))], settings);
+        assert_eq!(policy.withheld.len(), 2, "{strategy:?}");
+        assert!(merge([Input::Policy(observed(&ring))], settings).withheld.is_empty());
+        let allowed = decided(&[("io_uring_setup", Verdict::Allow)]);
+        let policy = merge([Input::Policy(policy), Input::Policy(allowed)], settings);
+        assert!(policy.calls.contains_key(&sysno("io_uring_setup")));
+    }
+}
+
+#[test]
 fn decisions_survive_later_merges() {
     let evidence = [
         Input::Policy(observed(&["read", "openat", "socket domain=2"])),

@@ -95,6 +95,8 @@ pub enum Area {
     Default,
     /// A system call.
     Call,
+    /// A Linux capability that the runs may have needed.
+    Capability,
     /// A program that is executed.
     Program,
     /// An address.
@@ -111,6 +113,7 @@ impl Area {
         match self {
             Area::Default => "defaults",
             Area::Call => "system calls",
+            Area::Capability => "capabilities",
             Area::Program => "programs executed",
             Area::Endpoint => "addresses",
             Area::File => "files",

@@ -188,6 +188,7 @@ fn rule_id(change: &Change) -> String {
     let area = match change.area {
         Area::Default => "default",
         Area::Call => "call",
+        Area::Capability => "capability",
         Area::Program => "program",
         Area::Endpoint => "endpoint",
         Area::File => "file",

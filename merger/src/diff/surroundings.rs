@@ -4,7 +4,7 @@
 //! change, unless it looks made up: temporary names and process numbers differ from run to run.
 
 use super::{Area, Change, Label};
-use crate::{names::pattern, words};
+use crate::{capabilities::capabilities as capabilities_of, names::pattern, words};
 use model::{
     Access, Policy, Text,
     policy::{EvidenceKind, FileEntry},
@@ -21,7 +21,24 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<Change> {
         changes.extend(files(old, new));
         changes.extend(endpoints(old, new));
     }
+    changes.extend(capabilities(old, new));
     changes.extend(decisions(old, new));
+    changes
+}
+
+/// What `emit capabilities` suggests.
+fn capabilities(old: &Policy, new: &Policy) -> Vec<Change> {
+    let (before, now) = (capabilities_of(old), capabilities_of(new));
+    let mut changes = Vec::new();
+    for (name, reasons) in now.iter().filter(|(name, _)| !before.contains_key(*name)) {
+        let what = "may be needed, and was not before".to_owned();
+        let change = change(Label::Widened, Area::Capability, name.clone(), what);
+        changes.push(Change { risky: true, because: Vec::from_iter(reasons.clone()), ..change });
+    }
+    for name in before.keys().filter(|name| !now.contains_key(*name)) {
+        let what = "no longer needed".to_owned();
+        changes.push(change(Label::Narrowed, Area::Capability, name.clone(), what));
+    }
     changes
 }
 
