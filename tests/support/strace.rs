@@ -39,7 +39,12 @@ const X32_BIT: u64 = 0x4000_0000;
 const NO_NUMBER: u64 = 0xffff_ffff;
 
 fn parse_number(text: &str) -> Option<u64> {
-    if text == "???" { Some(NO_NUMBER) } else { text.parse().ok() }
+    if text == "???" {
+        return Some(NO_NUMBER);
+    }
+    // Of a call that a stop interrupted, strace may read the kernel's own word for that (-512 to -516: ERESTARTSYS and
+    // its like) where the number was.
+    text.parse().ok().filter(|number: &u64| !(-516..=-512).contains(&(*number as i64)))
 }
 
 /// Follows which architecture each task is in.
