@@ -396,19 +396,8 @@ fn known_arguments() -> impl Strategy<Value = BTreeMap<String, BTreeSet<u64>>> {
 }
 
 fn gap() -> impl Strategy<Value = Gap> {
-    let kinds = vec![
-        GapKind::Number,
-        GapKind::AnyTarget,
-        GapKind::NoTarget,
-        GapKind::DynamicName,
-        GapKind::ExecName,
-        GapKind::Module,
-        GapKind::GeneratedCode,
-        GapKind::Code,
-        GapKind::Bound,
-    ];
     let arch = option::of(select(Arch::ALL.to_vec()));
-    (select(kinds), option::of(site()), sentence(), vec(site(), 0..2), arch)
+    (select(GapKind::ALL.to_vec()), option::of(site()), sentence(), vec(site(), 0..2), arch)
         .prop_map(|(kind, site, what, chain, arch)| Gap { kind, site, what, chain, arch })
 }
 
