@@ -145,6 +145,17 @@ pub fn analyze(
 
 /// A program of which nothing is known but why.
 fn unread(path: &Path, error: &AnalyzeError) -> AnalysedProgram {
+    let gap = Gap {
+        kind: GapKind::Module,
+        site: None,
+        what: error.to_string(),
+        chain: Vec::new(),
+        arch: None,
+    };
+    nothing_but(path, gap)
+}
+
+fn nothing_but(path: &Path, gap: Gap) -> AnalysedProgram {
     AnalysedProgram {
         path: Text::from(path),
         script: None,
@@ -152,13 +163,7 @@ fn unread(path: &Path, error: &AnalyzeError) -> AnalysedProgram {
         calls: BTreeMap::new(),
         executes: BTreeSet::new(),
         opens: BTreeSet::new(),
-        gaps: vec![Gap {
-            kind: GapKind::Module,
-            site: None,
-            what: error.to_string(),
-            chain: Vec::new(),
-            arch: None,
-        }],
+        gaps: vec![gap],
         assumptions: BTreeSet::new(),
     }
 }
@@ -346,16 +351,7 @@ fn other_machine(path: &Path, machine: &str) -> AnalysedProgram {
         chain: Vec::new(),
         arch: Arch::from_name(machine),
     };
-    AnalysedProgram {
-        path: Text::from(path),
-        script: None,
-        modules: Vec::new(),
-        calls: BTreeMap::new(),
-        executes: BTreeSet::new(),
-        opens: BTreeSet::new(),
-        gaps: vec![gap],
-        assumptions: BTreeSet::new(),
-    }
+    nothing_but(path, gap)
 }
 
 fn analysed(linked: &Linked) -> AnalysedModule {
