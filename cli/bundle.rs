@@ -8,13 +8,18 @@ use crate::{
     emit,
     exit::say,
     files::{Plain, open_directory, read_in, write_in},
+    profile_input::this_machine,
 };
 use anyhow::{Context as _, bail};
 use merger::{
     Context, Input as Evidence,
     paths::{self, PathOptions},
 };
-use model::{Analysis, Arch, Document, Policy, Trace, document::from_json, document::to_json};
+use model::{
+    Analysis, Document, Policy, Trace,
+    document::{from_json, to_json},
+    landlock::LandlockPolicy,
+};
 use nix::{
     dir::Dir,
     errno::Errno,
@@ -24,7 +29,6 @@ use nix::{
 };
 use profiles::{
     landlock::Form,
-    lower::Machine,
     read::{Input, docker_default},
 };
 use std::{
@@ -166,12 +170,20 @@ impl Bundle {
         traces(&self.directory, &self.path)
     }
 
-    /// All evidence of the bundle: traces, analysis, and the decisions in its policy.
+    /// The analysis, where there is one.
     ///
     /// # Errors
-    /// With the first file that cannot be read, and why.
-    pub fn evidence(&self) -> anyhow::Result<Vec<Evidence>> {
-        all_evidence(&self.directory, &self.path)
+    /// With the reason.
+    pub fn analysis(&self) -> anyhow::Result<Option<Analysis>> {
+        document(&self.directory, &self.path, ANALYSIS)
+    }
+
+    /// What people decided, where there is a policy.
+    ///
+    /// # Errors
+    /// With the reason.
+    pub fn decided(&self) -> anyhow::Result<Option<Policy>> {
+        decided(&self.directory, &self.path)
     }
 }
 
@@ -181,26 +193,25 @@ impl Bundle {
 /// With the file and the reason.
 pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
     bundle.write_policy(policy)?;
-    bundle.write(REPORT, report(policy)?.as_bytes())?;
+    let landlock = paths::landlock(policy, PathOptions::default());
+    bundle.write(REPORT, report(policy, &landlock)?.as_bytes())?;
     if policy.calls.is_empty() {
         // A process that was attached to and did nothing.
         return Ok(vec!["not written: no call was recorded".to_owned()]);
     }
     let rendered = emit::render("docker", policy, None)?;
     bundle.write(SECCOMP, rendered.text.as_bytes())?;
-    let rules = emit::rules(Form::Json, policy, PathOptions::default())?;
+    let rules = emit::rules(Form::Json, policy, &landlock)?;
     bundle.write(LANDLOCK, rules.text.as_bytes())?;
     Ok(rendered.notes)
 }
 
-fn report(policy: &Policy) -> anyhow::Result<String> {
-    let machine = Machine::for_arch(Arch::native().unwrap_or(Arch::X86_64));
+fn report(policy: &Policy, landlock: &LandlockPolicy) -> anyhow::Result<String> {
     let docker_default = Input::Seccomp(docker_default())
-        .lower(&machine)
+        .lower(&this_machine())
         .context("cannot read the profile that is built in")?;
-    let landlock = paths::landlock(policy, PathOptions::default());
     // How many files a rule reaches depends on the machine, and the report only on the evidence.
-    let rules = paths::summary(&landlock, |_| None);
+    let rules = paths::summary(landlock, |_| None);
     let rules = rules.iter().map(|line| format!("* {}", merger::markdown(line))).collect();
     let warnings: Vec<String> =
         landlock.notes.iter().map(|note| format!("landlock: {note}")).collect();
@@ -219,24 +230,32 @@ fn report(policy: &Policy) -> anyhow::Result<String> {
 pub fn evidence(path: &Path) -> anyhow::Result<Vec<Evidence>> {
     let directory =
         open_directory(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let evidence = all_evidence(&directory, path)?;
+    let analysis = document(&directory, path, ANALYSIS)?;
+    let evidence = together(traces(&directory, path)?, analysis, decided(&directory, path)?);
     if !evidence.iter().any(|input| matches!(input, Evidence::Trace(_) | Evidence::Analysis(_))) {
         bail!("{} has no traces", path.display());
     }
     Ok(evidence)
 }
 
-fn all_evidence(directory: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Evidence>> {
-    let mut found: Vec<Evidence> =
-        traces(directory, path)?.into_iter().map(Evidence::Trace).collect();
-    if let Some(analysis) = document::<Analysis>(directory, path, ANALYSIS)? {
-        found.push(Evidence::Analysis(analysis));
-    }
-    // What people decided, and the settings; the rest of the policy is made of the evidence.
-    if let Some(Policy { settings, decisions, .. }) = document(directory, path, POLICY)? {
-        found.push(Evidence::Policy(Policy { settings, decisions, ..Policy::default() }));
-    }
-    Ok(found)
+/// All evidence of a bundle.
+pub fn together(
+    traces: Vec<Trace>,
+    analysis: Option<Analysis>,
+    decided: Option<Policy>,
+) -> Vec<Evidence> {
+    let traces = traces.into_iter().map(Evidence::Trace);
+    traces.chain(analysis.map(Evidence::Analysis)).chain(decided.map(Evidence::Policy)).collect()
+}
+
+/// What people decided, and the settings; the rest of a policy is made of the evidence.
+fn decided(directory: &OwnedFd, path: &Path) -> anyhow::Result<Option<Policy>> {
+    let policy: Option<Policy> = document(directory, path, POLICY)?;
+    Ok(policy.map(|Policy { settings, decisions, .. }| Policy {
+        settings,
+        decisions,
+        ..Policy::default()
+    }))
 }
 
 /// One of the files of a bundle, where it is there. A link that somebody planted is none of them.

@@ -9,8 +9,8 @@ use crate::{
 use anyhow::Context;
 use filter::Ruleset;
 use merger::diff::{self, FailOn, Side};
-use model::{Arch, Policy};
-use profiles::{lower::Machine, read::Input};
+use model::Policy;
+use profiles::read::Input;
 use std::path::Path;
 
 pub fn diff(arguments: &DiffArguments) -> Result<Status, Failure> {
@@ -52,11 +52,9 @@ impl Loaded {
 
 fn load(path: &Path) -> anyhow::Result<Loaded> {
     let input = profile_input::load(path)?;
-    // Profiles of different machines are compared as one machine would load them.
-    let machine = Machine::for_arch(Arch::native().unwrap_or(Arch::X86_64));
     let lowered = input
         .input
-        .lower(&machine)
+        .lower(&profile_input::this_machine())
         .with_context(|| format!("no runtime would load {}", input.name))?;
     Ok(Loaded { ruleset: lowered.ruleset(), input })
 }

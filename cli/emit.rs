@@ -6,8 +6,8 @@ use crate::{
     files,
 };
 use anyhow::Context;
-use merger::paths::PathOptions;
-use model::{Policy, policy::EvidenceKind};
+use merger::paths::{PathOptions, landlock};
+use model::{Policy, landlock::LandlockPolicy, policy::EvidenceKind};
 use profiles::{Rendered, capabilities, landlock::Form, runtime::targets};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
@@ -17,7 +17,7 @@ pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
             let mut options = PathOptions::default();
             options.abi = arguments.landlock_abi.unwrap_or(options.abi);
             options.paths = arguments.paths.unwrap_or(options.paths);
-            rules(form, &policy, options)?
+            rules(form, &policy, &landlock(&policy, options))?
         }
         None if arguments.format == capabilities::NAME => {
             let suspected = merger::capabilities::capabilities(&policy);
@@ -34,15 +34,14 @@ pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     Ok(Status::Code(0))
 }
 
-/// Renders what Landlock can enforce of a policy.
+/// Renders what Landlock can enforce of a policy, `landlock`.
 ///
 /// # Errors
 /// When the text could not be built.
-pub fn rules(form: Form, policy: &Policy, options: PathOptions) -> anyhow::Result<Rendered> {
-    let landlock = merger::paths::landlock(policy, options);
+pub fn rules(form: Form, policy: &Policy, landlock: &LandlockPolicy) -> anyhow::Result<Rendered> {
     let runs = policy.evidence.values().filter(|piece| piece.kind == EvidenceKind::Trace);
     let command = runs.map(|piece| &piece.command[..]).next().unwrap_or_default();
-    Ok(form.render(&landlock, command)?)
+    Ok(form.render(landlock, command)?)
 }
 
 /// Renders a policy for these runtimes, or for those that most users of the format have.

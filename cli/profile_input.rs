@@ -3,7 +3,11 @@
 
 use crate::{bundle, files};
 use anyhow::Context;
-use profiles::read::{DOCKER_DEFAULT, Input, docker_default, read};
+use model::Arch;
+use profiles::{
+    lower::Machine,
+    read::{DOCKER_DEFAULT, Input, docker_default, read},
+};
 use std::path::{Path, PathBuf};
 
 /// What was typed, and what it is.
@@ -15,6 +19,12 @@ pub struct ProfileInput {
     pub file: Option<PathBuf>,
     /// What it says.
     pub input: Input,
+}
+
+/// The machine as which profiles are read: those of other machines are compared as this one would
+/// load them.
+pub fn this_machine() -> Machine {
+    Machine::for_arch(Arch::native().unwrap_or(Arch::X86_64))
 }
 
 /// Reads a file, a bundle's policy, standard input (`-`) or `docker-default`.

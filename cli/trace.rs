@@ -118,11 +118,15 @@ fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Writ
 }
 
 fn derive(bundle: &Bundle, arguments: &TraceArguments) -> anyhow::Result<Written> {
-    if !arguments.no_static {
-        let analysis = predict(&bundle.traces()?, arguments.quiet)?;
+    let traces = bundle.traces()?;
+    let analysis = if arguments.no_static {
+        bundle.analysis()?
+    } else {
+        let analysis = predict(&traces, arguments.quiet)?;
         bundle.write(bundle::ANALYSIS, &to_json(&analysis)?)?;
-    }
-    let evidence = bundle.evidence()?;
+        Some(analysis)
+    };
+    let evidence = bundle::together(traces, analysis, bundle.decided()?);
     let settings = settings(&arguments.settings, &evidence);
     let policy = merge(evidence, settings);
     let notes = bundle::render(bundle, &policy)?;

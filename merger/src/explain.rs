@@ -87,14 +87,14 @@ fn origins(
         prediction(sysno, predicted, lines);
     }
     if !variant.is_empty() {
-        let names = Vec::from_iter(variant.iter().map(String::as_str)).join(", ");
+        let names = crate::words::names(variant);
         lines.push(format!("  variant: another libc may make it instead of {names}"));
     }
     if let Some(reason) = implied {
         lines.push(format!("  implied: {reason}"));
     }
     if !runtime.is_empty() {
-        let names = Vec::from_iter(runtime.iter().map(String::as_str)).join(", ");
+        let names = crate::words::names(runtime);
         lines.push(format!("  runtime: {names} need it to start the program"));
     }
 }

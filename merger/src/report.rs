@@ -1,6 +1,9 @@
 //! report.md: what a reviewer reads of a bundle.
 
-use crate::{idle_decisions, words};
+use crate::{
+    idle_decisions,
+    words::{self, counted},
+};
 use filter::{Action, CallRule, Ruleset};
 use model::{
     Access, Arch, Group, Policy, Sysno, Text,
@@ -399,8 +402,4 @@ fn more_lines(out: &mut String, count: usize) {
     if count > ROWS {
         let _ = writeln!(out, "* and {} more", count - ROWS);
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

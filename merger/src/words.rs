@@ -7,6 +7,7 @@ use model::{
     policy::{ArgumentRules, Strategy},
     trace::EndpointOperation,
 };
+use std::{collections::BTreeSet, fmt::Display};
 
 /// As a sentence goes on: "allowed by decision".
 pub(crate) fn verdict(verdict: Verdict) -> &'static str {
@@ -131,4 +132,24 @@ pub fn markdown(text: &str) -> String {
         }
     }
     out
+}
+
+/// Names in a row: `openat, openat2`.
+pub(crate) fn names(names: &BTreeSet<String>) -> String {
+    Vec::from_iter(names.iter().map(String::as_str)).join(", ")
+}
+
+/// The first of them, and how many more.
+pub(crate) fn some(items: impl ExactSizeIterator<Item = impl Display>, most: usize) -> String {
+    let more = items.len().saturating_sub(most);
+    let shown: Vec<String> = items.take(most).map(|item| item.to_string()).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// `1 run`, `2 runs`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

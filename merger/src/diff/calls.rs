@@ -173,12 +173,12 @@ fn reasons(entry: &Entry) -> Vec<String> {
         reasons.push(format!("predicted in {}: {}", programs.join(", "), lead(&predicted.chain)));
     }
     if !variant.is_empty() {
-        let names = Vec::from_iter(variant.iter().map(String::as_str)).join(", ");
+        let names = words::names(variant);
         reasons.push(format!("variant of {names}"));
     }
     reasons.extend(implied.iter().map(|reason| format!("implied: {reason}")));
     if !runtime.is_empty() {
-        let names = Vec::from_iter(runtime.iter().map(String::as_str)).join(", ");
+        let names = words::names(runtime);
         reasons.push(format!("runtime: {names}"));
     }
     reasons.extend(decided.iter().map(|reason| format!("decided: {reason}")));

@@ -1,7 +1,7 @@
 //! A diff as text for a terminal, markdown for a pull request, JSON, and SARIF for code scanning.
 
 use super::{Area, Change, Diff, Label};
-use crate::words::markdown;
+use crate::words::{markdown, some};
 use filter::Relation;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -175,13 +175,9 @@ fn rows<'a>(changes: &[&'a Change]) -> Vec<(&'a Change, Vec<String>)> {
     rows
 }
 
-/// Some of them, and how many more.
+/// The subjects of a row.
 fn listed(subjects: &[String]) -> String {
-    const MOST: usize = 12;
-    match subjects.len().saturating_sub(MOST) {
-        0 => subjects.join(", "),
-        more => format!("{} and {more} more", subjects[..MOST].join(", ")),
-    }
+    some(subjects.iter(), 12)
 }
 
 fn rule_id(change: &Change) -> String {

@@ -157,12 +157,7 @@ fn by_directory(before: &Uses<'_>, now: &Uses<'_>, label: Label) -> Vec<Change> 
 
 /// Three of them, and how many more.
 fn listed(names: &BTreeSet<&Text>) -> String {
-    const MOST: usize = 3;
-    let shown: Vec<String> = names.iter().take(MOST).map(|name| name.to_string()).collect();
-    match names.len().saturating_sub(MOST) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    words::some(names.iter(), 3)
 }
 
 fn changes_files(access: Access) -> bool {

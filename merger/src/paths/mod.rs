@@ -14,6 +14,7 @@ mod place;
 mod refer;
 mod siblings;
 
+use crate::words::counted;
 use model::{
     Policy, Text,
     landlock::{FsRight, LandlockPolicy, NEWEST_ABI, NetRight, PathRule, Scope},
@@ -172,13 +173,6 @@ pub fn summary(landlock: &LandlockPolicy, count: impl Fn(&Text) -> Option<usize>
         lines.push(line);
     }
     lines
-}
-
-fn counted(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    }
 }
 
 /// Why no right of the file system can be denied without breaking what ran.
