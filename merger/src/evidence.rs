@@ -127,7 +127,9 @@ fn reach(program: &Text, id: &str, call: PredictedCall) -> Predicted {
         programs: BTreeMap::from([(program.clone(), call.layer)]),
         phase: call.phase,
         chain: call.chain.iter().map(link).collect(),
-        arguments: arguments.filter(|(_, values)| values.len() <= Predicted::BOUND).collect(),
+        arguments: arguments
+            .filter(|(_, values)| (1..=Predicted::BOUND).contains(&values.len()))
+            .collect(),
     }
 }
 

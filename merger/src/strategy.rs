@@ -20,6 +20,10 @@ pub(crate) fn withdraw(policy: &mut Policy) {
         *implied = None;
         *decided = None;
         entry.rules.clear();
+        // A call that is made has arguments: no value says that none is known.
+        if let Some(predicted) = predicted {
+            predicted.arguments.retain(|_, values| !values.is_empty());
+        }
         observed.is_some() || predicted.is_some() || !runtime.is_empty()
     });
 }

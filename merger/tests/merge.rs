@@ -136,6 +136,19 @@ fn what_no_filter_sees_is_allowed_by_no_strategy() {
 }
 
 #[test]
+fn known_arguments_without_a_value_say_nothing() {
+    let mut analysis = predicted(&["mmap"]);
+    let call = analysis.programs[0].calls.get_mut(&sysno("mmap")).unwrap();
+    call.arguments.insert("prot".to_owned(), BTreeSet::new());
+    let wide = Settings { strategy: Strategy::Predicted, ..DEFAULT };
+    let alone = merge([Input::Analysis(analysis.clone())], wide);
+    let seen = merge([Input::Analysis(analysis), Input::Policy(observed(&["mmap prot=0"]))], wide);
+    for policy in [alone, seen] {
+        assert!(policy.calls[&sysno("mmap")].rules.is_empty());
+    }
+}
+
+#[test]
 fn decisions_survive_later_merges() {
     let evidence = [
         Input::Policy(observed(&["read", "openat", "socket domain=2"])),
