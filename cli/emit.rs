@@ -21,7 +21,7 @@ pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
         }
         None if arguments.format == capabilities::NAME => {
             let suspected = merger::capabilities::capabilities(&policy);
-            capabilities::render(&suspected, merger::capabilities::FILES)
+            capabilities::render(&suspected, merger::capabilities::notes(&policy))
         }
         None => render(&arguments.format, &policy, arguments.runtime.as_deref())?,
     };

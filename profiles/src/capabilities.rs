@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const NAME: &str = "capabilities";
 
 /// Writes the set in all four forms, with what asked for each.
-pub fn render(capabilities: &BTreeMap<String, BTreeSet<String>>, note: &str) -> Rendered {
+pub fn render(capabilities: &BTreeMap<String, BTreeSet<String>>, notes: Vec<String>) -> Rendered {
     let mut out = String::new();
     for (name, reasons) in capabilities {
         for reason in reasons {
@@ -33,5 +33,5 @@ pub fn render(capabilities: &BTreeMap<String, BTreeSet<String>>, note: &str) -> 
         "\n# OCI, process.capabilities of config.json\n{{\"bounding\": [{list}], \"effective\": \
          [{list}], \"permitted\": [{list}]}}\n"
     );
-    Rendered { text: out.trim_start().to_owned(), notes: vec![note.to_owned()] }
+    Rendered { text: out.trim_start().to_owned(), notes }
 }

@@ -8,6 +8,7 @@ mod support;
 mod arguments;
 mod attach;
 mod bundle;
+mod capabilities;
 mod compare;
 mod confined;
 mod decisions;

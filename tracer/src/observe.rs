@@ -9,9 +9,11 @@ use crate::{
 use libc::AT_EMPTY_PATH;
 use model::{
     Access, Arch, FileOp, Kind, Sysno,
+    capability::Check,
     trace::{Address, EndpointOperation, FileKind},
 };
 use nix::errno::Errno;
+use std::collections::BTreeSet;
 use supervisor::memory;
 
 /// A call at its entry.
@@ -57,6 +59,10 @@ pub struct Observation {
     pub files: Vec<(Place, Vec<Access>)>,
     /// The addresses that it uses, with the socket's type.
     pub endpoints: Vec<(EndpointOperation, Address, Option<String>)>,
+    /// The socket files behind the addresses, and what was done to them.
+    pub sockets: Vec<(Place, Access)>,
+    /// What the call did that only a capability let it do, other than to the files.
+    pub checks: BTreeSet<Check>,
     /// The values that decide what it may do, in the order of the plan.
     pub values: Vec<u64>,
     /// The protection that it asks for memory.
@@ -228,7 +234,15 @@ impl Observation {
     ) {
         let address = match address {
             Address::Unix { path, .. } => match namer.place(Base::Current, &path, true) {
-                Ok(Place { named, resolved, .. }) => Address::Unix { path: named, resolved },
+                Ok(place) => {
+                    let (path, resolved) = (place.named.clone(), place.resolved.clone());
+                    let access = match operation {
+                        EndpointOperation::Bind => Access::MakeSocket,
+                        _ => Access::Write,
+                    };
+                    self.sockets.push((place, access));
+                    Address::Unix { path, resolved }
+                }
                 Err(_) => Address::Unix { path, resolved: None },
             },
             other => other,

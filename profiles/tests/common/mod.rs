@@ -12,7 +12,7 @@ pub fn origins() -> Origins {
     let observed = Observed {
         runs: BTreeSet::from(["0000000000000001".to_owned()]),
         programs: BTreeMap::from([(Text::from("/bin/a"), None)]),
-        arguments: None,
+        ..Observed::default()
     };
     Origins { observed: Some(observed), ..Origins::default() }
 }
