@@ -34,6 +34,7 @@ pub(crate) fn observed(trace: Trace) -> Policy {
                 programs: BTreeMap::from([(program.path.clone(), record.site)]),
                 arguments: record.arguments,
                 checks: record.checks,
+                marks: record.marks,
             };
             let origins = Origins { observed: Some(observed), ..Origins::default() };
             let entry = Entry { origins, ..Entry::default() };

@@ -166,6 +166,7 @@ pub(crate) fn rules(known: &mut BTreeSet<Rule>, new: &BTreeSet<Rule>) {
 fn join_observed(known: &mut Observed, new: Observed) {
     known.runs.extend(new.runs);
     known.checks.extend(new.checks);
+    known.marks.extend(new.marks);
     known.arguments = match (known.arguments.take(), new.arguments) {
         (Some(one), Some(two)) => Some(join_arguments(one, two)),
         // Without a record of them the arguments may have been any.

@@ -6,7 +6,7 @@ use crate::{
     capability::Check,
     document::Schema,
     serial::{by_directory, by_sysno},
-    trace::{Address, EndpointOperation, FileKind, Site},
+    trace::{Address, EndpointOperation, FileKind, Mark, Site},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,6 +209,9 @@ pub struct Observed {
     /// What they did by it that only a capability let them do.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub checks: BTreeSet<Check>,
+    /// What else they did by it that decides which restrictions the programs can live under.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Mark>,
 }
 
 /// That code can make a call.

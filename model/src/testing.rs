@@ -14,8 +14,8 @@ use crate::{
     },
     trace::{
         Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
-        Engine, EngineName, FileKind, FileRecord, Host, Module, Outcomes, Privileged, Process,
-        Program, Site, Untraced,
+        Engine, EngineName, FileKind, FileRecord, Host, Mark, Module, Outcomes, Privileged,
+        Process, Program, Site, Untraced,
     },
 };
 use proptest::{
@@ -244,15 +244,20 @@ fn errors() -> impl Strategy<Value = BTreeMap<String, u64>> {
 }
 
 fn call_record() -> impl Strategy<Value = CallRecord> {
-    (small(), errors(), option::of(site()), option::of(arguments()), checks()).prop_map(
-        |(count, errors, site, arguments, checks)| CallRecord {
+    (small(), errors(), option::of(site()), option::of(arguments()), checks(), marks()).prop_map(
+        |(count, errors, site, arguments, checks, marks)| CallRecord {
             count,
             errors,
             site,
             arguments,
             checks,
+            marks,
         },
     )
+}
+
+fn marks() -> impl Strategy<Value = BTreeSet<Mark>> {
+    btree_set(select(Mark::ALL.to_vec()), 0..2)
 }
 
 fn checks() -> impl Strategy<Value = BTreeSet<Check>> {
@@ -520,13 +525,14 @@ fn origins() -> impl Strategy<Value = Origins> {
     let observed = (
         btree_set(run_id(), 1..3),
         btree_map(path(), option::of(site()), 1..3),
-        (option::of(arguments()), checks()),
+        (option::of(arguments()), checks(), marks()),
     )
-        .prop_map(|(runs, programs, (arguments, checks))| Observed {
+        .prop_map(|(runs, programs, (arguments, checks, marks))| Observed {
             runs,
             programs,
             arguments,
             checks,
+            marks,
         });
     let variant = btree_set(sysno().prop_map(|sysno| sysno.label().into_owned()), 0..3);
     let runtime = btree_set(select(vec!["runc", "crun 1.8+"]).prop_map(str::to_owned), 0..2);

@@ -266,6 +266,24 @@ pub struct CallRecord {
     /// What it did that only a capability let it do.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub checks: BTreeSet<Check>,
+    /// What else it did that decides which restrictions a program can live under.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Mark>,
+}
+
+/// Something that a call did, which neither its recorded arguments nor its result show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// It executed a file that gives privileges: by set-user-id, set-group-id or capabilities.
+    GainsPrivileges,
+    /// It asked for a set-user-id or set-group-id bit on a file.
+    SetsIdBit,
+}
+
+impl Mark {
+    /// All of them.
+    pub const ALL: [Mark; 2] = [Mark::GainsPrivileges, Mark::SetsIdBit];
 }
 
 /// The place of a system-call instruction.

@@ -109,6 +109,7 @@ mod tests {
             site,
             arguments: None,
             checks: Default::default(),
+            marks: Default::default(),
         };
         let sysno = Sysno::from_name(Arch::X86_64, "openat").unwrap();
         let program = |modules: &&[Module]| Program {

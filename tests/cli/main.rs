@@ -12,6 +12,7 @@ mod capabilities;
 mod compare;
 mod confined;
 mod decisions;
+mod emit;
 mod errors;
 mod hostile;
 mod landlock;

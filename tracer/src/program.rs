@@ -6,7 +6,7 @@ use model::{
     capability::Check,
     errno,
     trace::{
-        Address, CallRecord, Cut, Endpoint, EndpointOperation, FileKind, FileRecord, Module,
+        Address, CallRecord, Cut, Endpoint, EndpointOperation, FileKind, FileRecord, Mark, Module,
         Outcomes, Program, Site,
     },
 };
@@ -27,6 +27,7 @@ struct CallState {
     located: bool,
     arguments: Option<Arguments>,
     checks: BTreeSet<Check>,
+    marks: BTreeSet<Mark>,
     /// The last row of values: most calls repeat it.
     last: Vec<u64>,
 }
@@ -72,6 +73,7 @@ pub struct Pending {
     /// The file that was moved or linked, and where to.
     moved: Option<(FileKey, Text)>,
     checks: BTreeSet<Check>,
+    marks: BTreeSet<Mark>,
     endpoints: Vec<EndpointKey>,
 }
 
@@ -83,7 +85,7 @@ impl Pending {
 
     /// Whether something of it only counts when the call succeeded.
     pub fn is_conditional(&self) -> bool {
-        !self.checks.is_empty()
+        !self.checks.is_empty() || !self.marks.is_empty()
     }
 }
 
@@ -158,9 +160,9 @@ impl ProgramState {
             }
             _ => None,
         };
-        let checks = observation.checks;
+        let (checks, marks) = (observation.checks, observation.marks);
         let endpoints = observation.endpoints.into_iter().map(|key| self.endpoint(key)).collect();
-        Pending { program: index, slot, files, moved, checks, endpoints }
+        Pending { program: index, slot, files, moved, checks, marks, endpoints }
     }
 
     fn file(
@@ -224,6 +226,7 @@ impl ProgramState {
         }
         if worked {
             self.calls[pending.slot].checks.extend(pending.checks);
+            self.calls[pending.slot].marks.extend(pending.marks);
             if let Some((from, to)) = pending.moved {
                 self.files.entry(from).or_default().moves.insert(to);
             }
@@ -255,6 +258,7 @@ impl ProgramState {
                 site: call.site,
                 arguments: call.arguments,
                 checks: call.checks,
+                marks: call.marks,
             };
             calls.insert(slots.plan(slot).sysno, record);
         }

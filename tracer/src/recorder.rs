@@ -12,7 +12,7 @@ use crate::{
 use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
-    trace::{Completeness, Ended, Privileged, Process, Program, Untraced},
+    trace::{Completeness, Ended, Mark, Privileged, Process, Program, Untraced},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -348,6 +348,9 @@ impl Recorder {
             let looker = Looker { event, plan, who, namer: &namer, directories, target: &target };
             looker.look(&mut observation);
         }
+        if plan.special == Special::Execute && gains_privileges(process, &observation) {
+            observation.marks.insert(Mark::GainsPrivileges);
+        }
         self.generation += u64::from(changes_owners(&observation, &plan.checks));
         if !valid() {
             return Next::Proceed;
@@ -562,6 +565,14 @@ fn without_deleted(path: Text) -> Text {
         Some(plain) => Text::from(plain),
         None => path,
     }
+}
+
+/// Whether a file that a call executes gives privileges.
+fn gains_privileges(process: i32, observation: &Observation) -> bool {
+    observation.files.iter().any(|(place, accesses)| {
+        let path = place.resolved.as_ref().unwrap_or(&place.named);
+        accesses.contains(&Access::Execute) && privilege(process, path).is_some()
+    })
 }
 
 /// What the file at `path` would give to `process`, when that is more than it has.

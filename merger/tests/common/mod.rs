@@ -36,6 +36,7 @@ pub fn observed(calls: &[&str]) -> Policy {
             programs: BTreeMap::from([(Text::from("/bin/a"), Some(place()))]),
             checks: checks(name, arguments.as_ref()),
             arguments,
+            ..Observed::default()
         };
         let origins = Origins { observed: Some(seen), ..Origins::default() };
         policy.calls.insert(sysno(name), Entry { origins, ..Entry::default() });
