@@ -18,6 +18,7 @@ use profgen_profiles::{
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+type Change<'a> = &'a dyn Fn(&mut Policy);
 type Capabilities = BTreeMap<String, BTreeSet<String>>;
 
 fn needs(names: &[&str]) -> Capabilities {
@@ -89,7 +90,7 @@ fn a_drop_in_with_a_reason_for_each_directive() {
 fn each_kind_of_evidence_takes_its_directive_away() {
     let (policy, landlock) = program();
     let all = service(&policy, &landlock, &Capabilities::new());
-    let with = |change: &dyn Fn(&mut Policy)| {
+    let with = |change: Change<'_>| {
         let mut policy = policy.clone();
         change(&mut policy);
         service(&policy, &landlock, &Capabilities::new())
@@ -102,7 +103,7 @@ fn each_kind_of_evidence_takes_its_directive_away() {
         move |policy: &mut Policy| file(policy, path, FileKind::File, access)
     };
     let calls = |names: &'static str| move |policy: &mut Policy| allow(policy, Arch::X86_64, names);
-    let rows: [(&str, &dyn Fn(&mut Policy)); 16] = [
+    let rows: [(&str, Change<'_>); 16] = [
         ("NoNewPrivileges", &|policy| mark(policy, Mark::GainsPrivileges)),
         ("RestrictSUIDSGID", &|policy| mark(policy, Mark::SetsIdBit)),
         ("MemoryDenyWriteExecute", &|policy| {

@@ -1,5 +1,6 @@
 //! Policies for the tests of this crate.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use model::{
