@@ -284,7 +284,8 @@ pub struct DecideArguments {
     /// Which way
     #[arg(value_enum)]
     pub verdict: VerdictArgument,
-    /// A system call, `ptrace` or `"i386 ptrace"`, or a capability, `CAP_NET_RAW`
+    /// A system call, `ptrace` or `"i386 ptrace"`, an absolute path, a port, `tcp:443`, or a
+    /// capability, `CAP_NET_RAW`. A path is meant with all that is below it
     #[arg(value_name = "SUBJECT")]
     pub subject: String,
     /// Why: reviewers read it

@@ -218,9 +218,36 @@ fn report(policy: &Policy, landlock: &LandlockPolicy) -> anyhow::Result<String> 
     let context = Context {
         docker_default: &docker_default.ruleset(),
         warnings: &warnings,
-        sections: &[("Directories that Landlock grants whole".to_owned(), rules)],
+        sections: &[
+            ("Directories that Landlock grants whole".to_owned(), rules),
+            ("Paths that code holds and no run used".to_owned(), suggested(policy)),
+        ],
     };
     Ok(merger::report(policy, &context))
+}
+
+/// Paths from the code that a person may decide about.
+fn suggested(policy: &Policy) -> Vec<String> {
+    const MOST: usize = 40;
+    let suggestions = paths::suggestions(policy);
+    if suggestions.is_empty() {
+        return vec!["None.".to_owned()];
+    }
+    let mut lines = vec![
+        "None of them is granted. Where the program needs one: `profgen decide POLICY allow PATH \
+         --reason TEXT`.\n"
+            .to_owned(),
+    ];
+    for (path, programs) in suggestions.iter().take(MOST) {
+        let programs: Vec<String> =
+            programs.iter().map(|program| merger::markdown(&program.to_string())).collect();
+        let path = merger::markdown(&path.to_string());
+        lines.push(format!("* {path} (in {})", programs.join(", ")));
+    }
+    if suggestions.len() > MOST {
+        lines.push(format!("* and {} more", suggestions.len() - MOST));
+    }
+    lines
 }
 
 /// The evidence in a bundle that is only read.

@@ -13,10 +13,6 @@ use model::{Decision, Policy, Subject, Verdict};
 
 pub fn decide(arguments: &DecideArguments) -> Result<Status, Failure> {
     let subject = Subject::parse(&arguments.subject).context("cannot decide")?;
-    if !matches!(subject, Subject::Call { .. } | Subject::Capability(_)) {
-        let error = anyhow!("cannot decide about {subject}: only calls and capabilities so far");
-        return Err(error.into());
-    }
     if arguments.policy.is_dir() {
         // Locked: a trace that ends meanwhile writes the same files.
         let bundle = Place::find(&arguments.policy)?.open()?;

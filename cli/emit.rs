@@ -15,6 +15,7 @@ use profiles::{
     runtime::targets,
     systemd::{self, Service},
 };
+use std::{fs, path::Path};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
@@ -43,7 +44,21 @@ fn filter_of(policy: &Policy) -> Ruleset {
 
 fn text(name: &str, policy: &Policy, arguments: &EmitArguments) -> anyhow::Result<Rendered> {
     if let Some(form) = Form::of_name(name) {
-        return rules(form, policy, &landlock(policy, path_options(arguments)));
+        let landlock = landlock(policy, path_options(arguments));
+        let mut rendered = rules(form, policy, &landlock)?;
+        let known = rendered.notes.len();
+        // What a rule reaches depends on the machine: it is said, and is in no file.
+        let lines = merger::paths::summary(&landlock, |path| count(path.as_path()));
+        rendered.notes.splice(..landlock.notes.len().min(known), lines);
+        let suggestions = merger::paths::suggestions(policy);
+        if let Some(path) = suggestions.keys().next() {
+            rendered.notes.push(format!(
+                "code holds {} paths that no run used, such as {path}: none is granted (report.md \
+                 lists them)",
+                suggestions.len()
+            ));
+        }
+        return Ok(rendered);
     }
     let suspected = || merger::capabilities::capabilities(policy);
     match name {
@@ -66,6 +81,26 @@ fn text(name: &str, policy: &Policy, arguments: &EmitArguments) -> anyhow::Resul
         }
         name => render(name, policy, arguments.runtime.as_deref()),
     }
+}
+
+/// How many files there are at and below a path; none where that is too many to count.
+fn count(path: &Path) -> Option<usize> {
+    const MOST: usize = 100_000;
+    let mut found = 0;
+    let mut directories = vec![path.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).ok()?.flatten() {
+            found += 1;
+            if found > MOST {
+                return None;
+            }
+            // A link leads elsewhere, and a rule does not follow it.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                directories.push(entry.path());
+            }
+        }
+    }
+    Some(found)
 }
 
 fn path_options(arguments: &EmitArguments) -> PathOptions {

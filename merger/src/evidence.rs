@@ -92,6 +92,7 @@ fn used(program: &Text, run: &str, file: FileRecord) -> FileEntry {
         found: file.found,
         checks: file.checks,
         moves: file.moves,
+        own: file.own,
         programs: BTreeSet::from([program.clone()]),
         runs: BTreeSet::from([run.to_owned()]),
     }
@@ -110,7 +111,8 @@ pub(crate) fn predicted(analysis: Analysis) -> Policy {
     };
     policy.evidence.insert(id.clone(), evidence);
     for program in analysis.programs {
-        policy.programs.entry(program.path.clone()).or_default();
+        let opens = program.opens.iter().cloned();
+        policy.programs.entry(program.path.clone()).or_default().opens.extend(opens);
         for module in &program.modules {
             let version = version(module.build_id.as_ref(), module.sha256.as_ref());
             policy.programs.entry(module.path.clone()).or_default().versions.extend(version);

@@ -26,7 +26,10 @@ pub fn explain(policy: &Policy, subject: &Subject, source: SourceOf<'_>) -> Expl
     let mut lines = Vec::new();
     match subject {
         Subject::Call { .. } => calls(policy, subject, source, &mut lines),
-        Subject::Path(path) => files(policy, path, &mut lines),
+        Subject::Path(path) => {
+            files(policy, path, &mut lines);
+            holders(policy, path, &mut lines);
+        }
         Subject::Port { protocol, port } => ports(policy, *protocol, *port, &mut lines),
         Subject::Capability(name) => {
             for (_, reasons) in
@@ -223,6 +226,33 @@ fn files(policy: &Policy, path: &Text, lines: &mut Vec<String>) {
         }
         for program in &entry.programs {
             lines.push(format!("  by {program}"));
+        }
+    }
+}
+
+/// The programs whose code holds a path, and the rules of Landlock that are about it.
+fn holders(policy: &Policy, path: &Text, lines: &mut Vec<String>) {
+    for (program, identity) in &policy.programs {
+        if identity.opens.contains(path) {
+            lines.push(format!("{path} is among the paths that the code of {program} holds"));
+        }
+    }
+    let landlock = crate::paths::landlock(policy, crate::paths::PathOptions::default());
+    for (place, rule) in &landlock.rules {
+        let values = place.variable.as_ref().map(|name| landlock.variables.get(name));
+        let at: Vec<Text> = match values {
+            None => vec![place.path.clone()],
+            Some(values) => values.into_iter().flatten().map(|value| place.below(value)).collect(),
+        };
+        let reaches = |at: &Text| {
+            let rest = path.as_bytes().strip_prefix(at.as_bytes());
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with(b"/") || at.as_bytes() == b"/"
+            })
+        };
+        if at.iter().any(reaches) {
+            let rights: Vec<&str> = rule.rights.iter().map(|right| right.name()).collect();
+            lines.push(format!("the rule on {place} grants {}", rights.join(", ")));
         }
     }
 }

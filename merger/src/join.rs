@@ -37,11 +37,12 @@ pub(crate) fn join(policy: &mut Policy, other: Policy) {
         }
     }
     for (path, identity) in programs {
-        let ProgramIdentity { versions, executed, write_and_execute } = identity;
+        let ProgramIdentity { versions, executed, write_and_execute, opens } = identity;
         let known = policy.programs.entry(path).or_default();
         known.versions.extend(versions);
         known.executed |= executed;
         known.write_and_execute |= write_and_execute;
+        known.opens.extend(opens);
     }
     for (subject, new) in decisions {
         decision(&mut policy.decisions, subject, new);
@@ -80,8 +81,10 @@ pub(crate) fn decision(
 
 /// Adds what was done to a file.
 pub(crate) fn file(files: &mut BTreeMap<Text, FileEntry>, path: Text, new: FileEntry) {
-    let FileEntry { done, tried, resolved, found, checks, moves, programs, runs } = new;
+    let FileEntry { done, tried, resolved, found, checks, moves, own, programs, runs } = new;
+    let first = !files.contains_key(&path);
     let known = files.entry(path).or_default();
+    known.own = own && (first || known.own);
     known.done.extend(done);
     known.tried.extend(tried);
     known.tried = known.tried.difference(&known.done).copied().collect();

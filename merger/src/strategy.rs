@@ -3,8 +3,9 @@
 
 use crate::{argrule, join};
 use model::{
-    Arch, Decision, Group, Policy, Subject, Sysno, Verdict,
+    Arch, Decision, Group, Policy, Protocol, Subject, Sysno, Verdict,
     policy::{ArgumentRules, Entry, Origins, Settings, Strategy, Withheld},
+    trace::Address,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,6 +150,10 @@ fn withhold(sysno: Sysno, origins: &Origins, settings: Settings) -> Option<Strin
 pub fn idle_decisions(policy: &Policy) -> Vec<(Subject, String)> {
     let mut idle = Vec::new();
     for (subject, Decision { verdict, .. }) in &policy.decisions {
+        if let Some(why) = idle_elsewhere(policy, subject, *verdict) {
+            idle.push((subject.clone(), why.to_owned()));
+            continue;
+        }
         let Subject::Call { .. } = subject else { continue };
         let allowed = || policy.calls.iter().filter(|(sysno, _)| subject.is_call(**sysno));
         let why = match verdict {
@@ -165,6 +170,21 @@ pub fn idle_decisions(policy: &Policy) -> Vec<(Subject, String)> {
         idle.push((subject.clone(), why.to_owned()));
     }
     idle
+}
+
+/// Why a decision about a port changes nothing.
+fn idle_elsewhere(policy: &Policy, subject: &Subject, verdict: Verdict) -> Option<&'static str> {
+    let Subject::Port { protocol, port } = subject else { return None };
+    let mut used = policy.endpoints.values().flatten().filter_map(|entry| match entry.address {
+        Address::Inet { port, .. } => Some(port),
+        _ => None,
+    });
+    let used = used.any(|used| used == *port);
+    match (protocol, verdict) {
+        (Protocol::Udp, Verdict::Allow) => Some("nothing here restricts UDP"),
+        (_, Verdict::Deny) if !used => Some("nothing would allow it"),
+        _ => None,
+    }
 }
 
 /// Whether an entry is allowed only, or more widely, because of a decision.

@@ -190,6 +190,8 @@ pub struct PathRule {
     pub observed: BTreeMap<Text, BTreeSet<Access>>,
     /// Why it grants more than what was observed, one sentence each.
     pub widened: BTreeSet<String>,
+    /// Why a person granted it.
+    pub decided: Option<String>,
 }
 
 #[cfg(test)]

@@ -136,6 +136,9 @@ pub struct ProgramIdentity {
     /// A mapping was asked to be writable and executable at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub write_and_execute: bool,
+    /// Absolute paths that its code holds: what it may open, and no run need have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub opens: BTreeSet<Text>,
 }
 
 /// An allowed call: why, and with which arguments.
@@ -256,6 +259,9 @@ pub struct FileEntry {
     /// Where it was moved, linked or exchanged to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub moves: BTreeSet<Text>,
+    /// It is in /proc, in the entry of the process that named it, and that was the first of its run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// By which executables.
     pub programs: BTreeSet<Text>,
     /// In which runs: ids of [`Policy::evidence`].

@@ -293,15 +293,16 @@ fn file() -> impl Strategy<Value = FileRecord> {
         option::of(text()),
         btree_set(select(kinds), 0..3),
         btree_map(select(Access::ALL.to_vec()), outcomes(), 0..4),
-        (checks(), btree_set(text(), 0..2)),
+        (checks(), btree_set(text(), 0..2), any::<bool>()),
     )
-        .prop_map(|(path, resolved, found, accesses, (checks, moves))| FileRecord {
+        .prop_map(|(path, resolved, found, accesses, (checks, moves, own))| FileRecord {
             path,
             resolved,
             found,
             accesses,
             checks,
             moves,
+            own,
         })
 }
 
@@ -456,12 +457,12 @@ fn file_entry() -> impl Strategy<Value = FileEntry> {
     (
         (accesses(), accesses()),
         btree_set(text(), 0..2),
-        (btree_set(select(found), 0..3), checks(), btree_set(text(), 0..2)),
+        (btree_set(select(found), 0..3), checks(), btree_set(text(), 0..2), any::<bool>()),
         btree_set(path(), 0..3),
         btree_set(run_id(), 0..3),
     )
-        .prop_map(|((done, tried), resolved, (found, checks, moves), programs, runs)| {
-            FileEntry { done, tried, resolved, found, checks, moves, programs, runs }
+        .prop_map(|((done, tried), resolved, (found, checks, moves, own), programs, runs)| {
+            FileEntry { done, tried, resolved, found, checks, moves, own, programs, runs }
         })
 }
 
@@ -507,11 +508,12 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 
 fn identity() -> impl Strategy<Value = ProgramIdentity> {
     let version = prop_oneof!["[0-9a-f]{8}", "sha256:[0-9a-f]{64}"];
-    (btree_set(version, 0..3), any::<bool>(), any::<bool>()).prop_map(
-        |(versions, executed, write_and_execute)| ProgramIdentity {
+    (btree_set(version, 0..3), any::<bool>(), any::<bool>(), btree_set(text(), 0..2)).prop_map(
+        |(versions, executed, write_and_execute, opens)| ProgramIdentity {
             versions,
             executed,
             write_and_execute,
+            opens,
         },
     )
 }

@@ -320,6 +320,9 @@ pub struct FileRecord {
     /// Where it was moved, linked or exchanged to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub moves: BTreeSet<Text>,
+    /// It is in /proc, in the entry of the process that named it, and that was the first of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// What a path led to.

@@ -65,6 +65,8 @@ pub struct Observation {
     pub checks: BTreeSet<Check>,
     /// What else it did that decides which restrictions the program can live under.
     pub marks: BTreeSet<Mark>,
+    /// The process, when it is the first of the run.
+    pub own: Option<i32>,
     /// The values that decide what it may do, in the order of the plan.
     pub values: Vec<u64>,
     /// The protection that it asks for memory.

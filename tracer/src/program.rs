@@ -44,6 +44,8 @@ struct FileState {
     accesses: BTreeMap<Access, Outcomes>,
     checks: BTreeSet<Check>,
     moves: BTreeSet<Text>,
+    /// Somebody named it for whom it is not in an entry of its own in /proc, or not the first process.
+    others: bool,
 }
 
 type EndpointKey = (EndpointOperation, Address, Option<String>);
@@ -150,8 +152,9 @@ impl ProgramState {
         let write_execute = (libc::PROT_WRITE | libc::PROT_EXEC) as u64;
         self.write_and_execute |=
             observation.protection.is_some_and(|bits| bits & write_execute == write_execute);
+        let own = observation.own;
         let files =
-            observation.files.into_iter().map(|(place, accesses)| self.file(place, accesses));
+            observation.files.into_iter().map(|(place, accesses)| self.file(place, accesses, own));
         let files: Vec<(FileKey, Vec<Access>, BTreeSet<Check>)> = files.collect();
         let moves = [Access::RenameFrom, Access::Exchange, Access::LinkFrom];
         let moved = match &files[..] {
@@ -169,6 +172,7 @@ impl ProgramState {
         &mut self,
         place: Place,
         accesses: Vec<Access>,
+        own: Option<i32>,
     ) -> (FileKey, Vec<Access>, BTreeSet<Check>) {
         let mut key = FileKey { named: place.named, resolved: place.resolved };
         if self.files.len() >= FILES_BOUND && !self.files.contains_key(&key) {
@@ -179,7 +183,10 @@ impl ProgramState {
                 key = FileKey { named: Text::from("/*"), resolved: None };
             }
         }
-        self.files.entry(key.clone()).or_default().found.extend(place.found);
+        let of_own = own.is_some_and(|process| is_of(process, place_of(&key)));
+        let file = self.files.entry(key.clone()).or_default();
+        file.found.extend(place.found);
+        file.others |= !of_own;
         (key, accesses, place.checks)
     }
 
@@ -271,6 +278,7 @@ impl ProgramState {
             accesses: state.accesses,
             checks: state.checks,
             moves: state.moves,
+            own: !state.others,
         });
         let mut endpoints: Vec<_> = self.endpoints.into_iter().collect();
         endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -287,6 +295,17 @@ impl ProgramState {
             modules: self.modules.into_values().collect(),
         }
     }
+}
+
+fn place_of(key: &FileKey) -> &Text {
+    key.resolved.as_ref().unwrap_or(&key.named)
+}
+
+/// Whether a path is in the entry of a process in /proc.
+fn is_of(process: i32, path: &Text) -> bool {
+    let Some(rest) = path.as_bytes().strip_prefix(b"/proc/") else { return false };
+    rest.strip_prefix(process.to_string().as_bytes())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// `/a/*` for `/a/b`.

@@ -342,6 +342,7 @@ impl Recorder {
         let threads = &self.threads;
         let target = |argument| kill_target(threads, process, argument);
         let mut observation = observe(event, plan, &namer, &target);
+        observation.own = (state.id == 0).then_some(process);
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;

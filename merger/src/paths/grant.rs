@@ -1,6 +1,6 @@
 //! Which rights stand on which path, for what runs did.
 
-use super::place::{Places, parent};
+use super::place::{Places, is_number, parent};
 use model::{
     Access, Policy, Text,
     landlock::{self, FsRight, PathRule, Place, Stands},
@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) type Rules = BTreeMap<Place, PathRule>;
 
 /// The rules for everything that runs did.
-pub(super) fn rules(policy: &Policy) -> Rules {
+pub(super) fn rules(policy: &Policy) -> (Rules, Moves) {
     let mut granter = Granter {
         places: Places::new(policy),
         moved: moved(policy),
+        arrived: arrived(policy),
         ioctl: policy.calls.keys().any(|sysno| sysno.name() == Some("ioctl")),
         rules: Rules::new(),
     };
@@ -24,10 +25,22 @@ pub(super) fn rules(policy: &Policy) -> Rules {
     }
     granter.programs(policy);
     granter.sockets(policy);
-    granter.rules
+    let moves = granter.moves(policy);
+    (granter.rules, moves)
 }
 
-/// The kinds of what was moved or linked: which of them went where is not in the record.
+/// The kinds of what was moved or linked to each name, as far as the record tells.
+fn arrived(policy: &Policy) -> BTreeMap<&Text, BTreeSet<FileKind>> {
+    let mut arrived = BTreeMap::<&Text, BTreeSet<FileKind>>::new();
+    for entry in policy.files.values() {
+        for to in &entry.moves {
+            arrived.entry(to).or_default().extend(&entry.found);
+        }
+    }
+    arrived
+}
+
+/// The kinds of all that was moved or linked.
 fn moved(policy: &Policy) -> Vec<FileKind> {
     let from = [Access::RenameFrom, Access::LinkFrom, Access::Exchange];
     let entries = policy.files.values();
@@ -39,6 +52,7 @@ fn moved(policy: &Policy) -> Vec<FileKind> {
 struct Granter<'a> {
     places: Places<'a>,
     moved: Vec<FileKind>,
+    arrived: BTreeMap<&'a Text, BTreeSet<FileKind>>,
     ioctl: bool,
     rules: Rules,
 }
@@ -46,7 +60,10 @@ struct Granter<'a> {
 impl Granter<'_> {
     fn file(&mut self, path: &Text, entry: &FileEntry) {
         for access in entry.done.iter().chain(entry.tried.iter().filter(|a| meant(**a, entry))) {
-            let mut rights = needs(*access, entry, &self.moved);
+            let mut rights = match self.arrived.get(path) {
+                Some(kinds) => needs(*access, entry, &Vec::from_iter(kinds.iter().copied())),
+                None => needs(*access, entry, &self.moved),
+            };
             let device = entry
                 .found
                 .iter()
@@ -54,8 +71,8 @@ impl Granter<'_> {
             if device && self.ioctl && matches!(access, Access::Read | Access::Write) {
                 rights.push(FsRight::IoctlDev);
             }
-            for name in names(path, entry) {
-                self.grant(name, *access, &rights, entry);
+            for name in self.names(path, entry) {
+                self.grant(&name, *access, &rights, entry);
             }
         }
     }
@@ -67,10 +84,10 @@ impl Granter<'_> {
         let inside = access == Access::MakeFile && entry.found.contains(&FileKind::Directory);
         if !of_parent.is_empty() {
             let directory = if inside { path.clone() } else { parent(path) };
-            self.add(&directory, path, access, &of_parent, Some(&entry.runs));
+            self.add(&directory, path, access, &of_parent, Some(entry));
         }
         if !of_itself.is_empty() {
-            self.add(path, path, access, &of_itself, Some(&entry.runs));
+            self.add(path, path, access, &of_itself, Some(entry));
         }
     }
 
@@ -80,16 +97,57 @@ impl Granter<'_> {
         path: &Text,
         access: Access,
         rights: &[FsRight],
-        runs: Option<&BTreeSet<String>>,
+        entry: Option<&FileEntry>,
     ) {
-        let Some((standing, why)) = self.places.standing(at) else { return };
-        for place in self.places.places(&standing, runs) {
+        let own = entry.is_some_and(|entry| self.places.is_own(entry));
+        let Some((standing, why)) = self.places.standing(at, own) else { return };
+        for place in self.places.places(&standing, entry.map(|entry| &entry.runs)) {
             let rule = self.rules.entry(place).or_default();
             rule.rights.extend(rights);
             rule.observed.entry(path.clone()).or_default().insert(access);
             rule.widened.extend(why.map(str::to_owned));
             rule.whole |= why.is_some() || rights.iter().any(|right| !right.of_files());
         }
+    }
+
+    /// The names of a file that a rule can be for. One's own entry in /proc has another number in
+    /// each run.
+    fn names(&self, path: &Text, entry: &FileEntry) -> Vec<Text> {
+        let own = self.places.is_own(entry);
+        let numbered = |name: &Text| {
+            let rest = name.as_bytes().strip_prefix(b"/proc/");
+            rest.is_some_and(|rest| {
+                is_number(rest.split(|&byte| byte == b'/').next().unwrap_or_default())
+            })
+        };
+        let names = names(path, entry).into_iter();
+        names.filter(|name| *name == path || !own || !numbered(name)).cloned().collect()
+    }
+
+    /// Between which directories something moved.
+    fn moves(&self, policy: &Policy) -> Moves {
+        let mut moves = Moves::default();
+        let arrives = [Access::RenameTo, Access::LinkTo];
+        let leaves = [Access::RenameFrom, Access::LinkFrom, Access::Exchange];
+        for (path, entry) in &policy.files {
+            let arrived = arrives.iter().any(|access| entry.done.contains(access));
+            let left = leaves.iter().any(|access| entry.done.contains(access));
+            moves.unknown |= arrived && !self.arrived.contains_key(path);
+            moves.unknown |= left && entry.moves.is_empty() && !self.arrived.contains_key(path);
+            for to in &entry.moves {
+                let other = policy.files.get(to);
+                let (from, to) = (real(path, Some(entry)), real(to, other));
+                if parent(from) != parent(to) {
+                    let places = |path: &Text, entry: Option<&FileEntry>| {
+                        let standing = self.places.standing(&parent(path), false);
+                        let runs = entry.map(|entry| &entry.runs);
+                        standing.map(|(at, _)| self.places.places(&at, runs)).unwrap_or_default()
+                    };
+                    moves.pairs.push((places(from, Some(entry)), places(to, other)));
+                }
+            }
+        }
+        moves
     }
 
     /// What the kernel opens for a program that is executed: itself and its loader. Libraries the
@@ -120,10 +178,20 @@ impl Granter<'_> {
             if let Address::Unix { path, resolved } = &entry.address {
                 let path = resolved.as_ref().unwrap_or(path);
                 let (access, right) = (Access::MakeSocket, FsRight::MakeSock);
-                self.add(&parent(path), path, access, &[right], Some(&entry.runs));
+                let of_runs = FileEntry { runs: entry.runs.clone(), ..FileEntry::default() };
+                self.add(&parent(path), path, access, &[right], Some(&of_runs));
             }
         }
     }
+}
+
+/// Between which directories something was moved or linked.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    /// Those that differ: from, to.
+    pub(super) pairs: Vec<(BTreeSet<Place>, BTreeSet<Place>)>,
+    /// Of some moves the record tells only one end.
+    pub(super) unknown: bool,
 }
 
 /// The names of a file: where links led, and as it was named. A descriptor's name in /proc stands
@@ -135,6 +203,11 @@ fn names<'a>(path: &'a Text, entry: &'a FileEntry) -> Vec<&'a Text> {
             || bytes.starts_with(b"/proc/") && bytes.windows(4).any(|part| part == b"/fd/"));
     let own = (!by_descriptor).then_some(path);
     own.into_iter().chain(&entry.resolved).collect()
+}
+
+/// Where a name really is.
+fn real<'a>(path: &'a Text, entry: Option<&'a FileEntry>) -> &'a Text {
+    entry.and_then(|entry| entry.resolved.first()).unwrap_or(path)
 }
 
 /// Whether a failed access must be granted, for it to fail as it did. What Landlock asks only

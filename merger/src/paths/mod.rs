@@ -6,13 +6,19 @@
 //! * `siblings`, `guard`: many files of a directory become the directory, and where they must not
 //! * `refer`: moves between directories
 //! * `border`: ports and scopes
+//! * `decided`: what people decided about paths and ports
+//! * `suggest`: paths that code holds and no run used
 
 mod border;
+mod decided;
 mod grant;
 mod guard;
 mod place;
 mod refer;
 mod siblings;
+mod suggest;
+
+pub use suggest::suggestions;
 
 use crate::words::counted;
 use model::{
@@ -66,7 +72,11 @@ impl std::str::FromStr for Paths {
 pub fn landlock(policy: &Policy, options: PathOptions) -> LandlockPolicy {
     let abi = options.abi.min(NEWEST_ABI);
     let mut landlock = LandlockPolicy { abi, ..LandlockPolicy::default() };
-    let rules = refer::level(siblings::collapse(grant::rules(policy), options.paths));
+    let (rules, moves) = grant::rules(policy);
+    let decisions = decided::Decided::of(policy);
+    let rules = siblings::collapse(rules, options.paths, |place| decisions.denies_inside(place));
+    let rules = refer::level(rules, &moves);
+    let (rules, decided_notes) = decisions.apply(rules);
     match unenforceable(policy, &rules, abi) {
         Some(why) => landlock.notes.push(format!("files: not enforced: {why}")),
         None => {
@@ -78,12 +88,14 @@ pub fn landlock(policy: &Policy, options: PathOptions) -> LandlockPolicy {
                 rule.rights.retain(|right| right.abi() <= abi);
             }
             landlock.rules.retain(|_, rule| !rule.rights.is_empty());
+            landlock.notes.extend(decided_notes);
             landlock.notes.extend(guarded_notes(&landlock));
         }
     }
     landlock.handled_net =
         NetRight::ALL.iter().copied().filter(|right| right.abi() <= abi).collect();
     landlock.ports = border::ports(policy);
+    decisions.ports(&mut landlock);
     if let Some(port) = border::chosen_port(policy) {
         landlock.handled_net.remove(&NetRight::ConnectTcp);
         landlock.notes.push(format!(
@@ -106,6 +118,10 @@ fn guarded_notes(landlock: &LandlockPolicy) -> Vec<String> {
     let mut notes = Vec::new();
     for (place, rule) in landlock.rules.iter().filter(|(_, rule)| rule.whole) {
         let Some(what) = guard::guarded(place) else { continue };
+        // A decision says so itself.
+        if rule.decided.is_some() {
+            continue;
+        }
         let inside: Vec<&FsRight> =
             rule.rights.iter().filter(|right| **right != FsRight::ReadDir).collect();
         // To list a directory grants no file of it.

@@ -33,14 +33,15 @@ impl<'a> Places<'a> {
 
     /// The nearest path at or above `path` that is there before a run starts, and whether it is
     /// the same; `None` for what is no file.
-    pub(super) fn standing(&self, path: &Text) -> Option<(Text, Option<&'static str>)> {
+    /// `own`: in /proc it is in the entry of the run's first process, which `profgen run` becomes.
+    pub(super) fn standing(&self, path: &Text, own: bool) -> Option<(Text, Option<&'static str>)> {
         let bytes = path.as_bytes();
         if !bytes.starts_with(b"/") || is_anonymous(bytes) {
             return None;
         }
         let mut at = path.clone();
         let mut why = None;
-        while let Some(reason) = self.shifting(&at) {
+        while let Some(reason) = self.shifting(&at, own) {
             at = parent(&at);
             why = Some(reason);
         }
@@ -48,7 +49,7 @@ impl<'a> Places<'a> {
     }
 
     /// Why there can be no rule at `path`.
-    fn shifting(&self, path: &Text) -> Option<&'static str> {
+    fn shifting(&self, path: &Text, own: bool) -> Option<&'static str> {
         let bytes = path.as_bytes();
         if bytes == b"/" {
             return None;
@@ -61,7 +62,7 @@ impl<'a> Places<'a> {
         }
         let mut parts = bytes[1..].split(|&byte| byte == b'/');
         match (parts.next(), parts.next(), parts.next()) {
-            (Some(b"proc"), Some(b"self" | b"thread-self"), _) if !self.single => {
+            (Some(b"proc"), Some(b"self" | b"thread-self"), _) if !self.single && !own => {
                 Some("a process's own directory, and a rule cannot name a process to come")
             }
             (Some(b"proc"), Some(name), _) if is_number(name) => {
@@ -72,6 +73,11 @@ impl<'a> Places<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Whether the entry in /proc of the process that names it can be told for this file.
+    pub(super) fn is_own(&self, entry: &FileEntry) -> bool {
+        self.single || entry.own
     }
 
     /// Where an absolute path of `runs` is: itself, or below directories that the next run may
@@ -155,7 +161,7 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn is_number(name: &[u8]) -> bool {
+pub(super) fn is_number(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(u8::is_ascii_digit)
 }
 

@@ -13,8 +13,9 @@ const BALANCED: usize = 16;
 /// How many of one pattern show that a directory's names are made up.
 const OF_PATTERN: usize = 3;
 
-/// Collapses files of one directory that may be used alike.
-pub(super) fn collapse(rules: Rules, paths: Paths) -> Rules {
+/// Collapses files of one directory that may be used alike, but those of a directory that is to be
+/// kept apart.
+pub(super) fn collapse(rules: Rules, paths: Paths, keep_apart: impl Fn(&Place) -> bool) -> Rules {
     let (many, of_pattern) = match paths {
         Paths::Exact => return rules,
         Paths::Balanced => (BALANCED, OF_PATTERN),
@@ -31,7 +32,7 @@ pub(super) fn collapse(rules: Rules, paths: Paths) -> Rules {
     }
     let mut rules = rules;
     for ((directory, rights), places) in alike {
-        if guard::guarded(&directory).is_some() {
+        if guard::guarded(&directory).is_some() || keep_apart(&directory) {
             continue;
         }
         let mut patterns = BTreeMap::<String, Vec<&Place>>::new();
