@@ -4,13 +4,13 @@
 
 use model::{
     Access::{self, *},
-    Policy, Text,
+    Decision, Policy, Subject, Text, Verdict,
     landlock::{FsRight, LandlockPolicy, NetRight, Scope},
     policy::{EndpointEntry, Evidence, EvidenceKind, ProgramIdentity},
     testing,
     trace::{Address, EndpointOperation, FileKind},
 };
-use profgen_merger::paths::{PathOptions, Paths, landlock, summary};
+use profgen_merger::paths::{PathOptions, Paths, landlock, suggestions, summary};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -250,6 +250,130 @@ fn ports_are_those_of_tcp_and_not_those_that_the_kernel_chooses() {
     let after = exact(&policy);
     assert_eq!(after.handled_net, BTreeSet::from([NetRight::BindTcp]));
     assert!(after.notes[0].contains("port 40123"), "{:?}", after.notes);
+}
+
+fn decide(policy: &mut Policy, subject: &str, verdict: Verdict) {
+    let reason = "for the test".to_owned();
+    policy.decisions.insert(Subject::parse(subject).unwrap(), Decision { verdict, reason });
+}
+
+#[test]
+fn a_guarded_directory_is_writable_only_by_decision_and_that_is_said() {
+    let mut policy = policy();
+    file(&mut policy, "/etc/foo", FileKind::Absent, &[Create, Write]);
+    file(&mut policy, "/etc/passwd", FileKind::File, &[Read]);
+    let before = exact(&policy);
+    assert_eq!(rules(&before), only(&[("/etc/passwd", "read_file")]));
+    let note = &before.notes[0];
+    assert!(note.starts_with("/etc: not granted (write_file, make_reg, truncate)"), "{note}");
+    assert!(note.contains("/etc/foo") && note.contains("decide POLICY allow /etc"), "{note}");
+    decide(&mut policy, "/etc", Verdict::Allow);
+    let after = exact(&policy);
+    assert!(rules(&after)["/etc"].contains("make_reg"), "{:?}", rules(&after));
+    assert_eq!(after.notes, [""; 0], "the decision says so itself");
+}
+
+#[test]
+fn a_path_that_is_denied_is_granted_by_no_rule() {
+    let mut policy = policy();
+    for path in ["/opt/a/one", "/opt/a/two", "/opt/b/one"] {
+        file(&mut policy, path, FileKind::File, &[Read]);
+    }
+    file(&mut policy, "/opt/c/made", FileKind::Absent, &[Create]);
+    decide(&mut policy, "/opt/a", Verdict::Deny);
+    decide(&mut policy, "/opt/c/secret", Verdict::Deny);
+    let landlock = exact(&policy);
+    assert_eq!(rules(&landlock), only(&[("/opt/b/one", "read_file")]));
+    assert!(landlock.notes[0].starts_with("/opt/c: not granted: /opt/c/secret"), "{landlock:?}");
+    // Of two decisions the denial counts.
+    decide(&mut policy, "/opt", Verdict::Allow);
+    assert!(!rules(&exact(&policy)).contains_key("/opt"));
+}
+
+#[test]
+fn siblings_do_not_become_a_directory_that_holds_something_denied() {
+    let mut policy = policy();
+    for number in 0..20 {
+        file(&mut policy, &format!("/opt/jobs/job-{number}"), FileKind::File, &[Read]);
+    }
+    assert!(rules(&landlock(&policy, PathOptions::default())).contains_key("/opt/jobs"));
+    decide(&mut policy, "/opt/jobs/job-7", Verdict::Deny);
+    let shown = rules(&landlock(&policy, PathOptions::default()));
+    assert!(
+        !shown.contains_key("/opt/jobs") && !shown.contains_key("/opt/jobs/job-7"),
+        "{shown:?}"
+    );
+    assert_eq!(shown["/opt/jobs/job-8"], "read_file");
+}
+
+#[test]
+fn a_port_is_what_was_decided() {
+    let mut policy = policy();
+    decide(&mut policy, "tcp:443", Verdict::Allow);
+    decide(&mut policy, "tcp:80", Verdict::Deny);
+    decide(&mut policy, "udp:53", Verdict::Deny);
+    let entry = EndpointEntry {
+        address: Address::Inet { host: "127.0.0.1".to_owned(), port: 80 },
+        socket: Some("stream".to_owned()),
+        programs: BTreeSet::new(),
+        runs: BTreeSet::new(),
+    };
+    policy.endpoints.insert(EndpointOperation::Connect, BTreeSet::from([entry]));
+    let landlock = exact(&policy);
+    let both = BTreeSet::from([NetRight::BindTcp, NetRight::ConnectTcp]);
+    assert_eq!(landlock.ports, BTreeMap::from([(443, both)]));
+    assert!(landlock.notes.iter().any(|note| note.contains("udp:53")), "{:?}", landlock.notes);
+}
+
+#[test]
+fn only_directories_between_which_something_moved_get_equal_rights() {
+    let mut policy = policy();
+    let mut moved = |from: &str, to: &str| {
+        file(&mut policy, from, FileKind::File, &[RenameFrom]);
+        file(&mut policy, to, FileKind::Absent, &[RenameTo]);
+        policy.files.get_mut(&Text::from(from)).unwrap().moves.insert(Text::from(to));
+    };
+    moved("/opt/a/x", "/opt/b/x");
+    moved("/opt/c/y", "/opt/c/z");
+    moved("/opt/d/v", "/opt/e/v");
+    file(&mut policy, "/opt/e/made", FileKind::Absent, &[MakeDirectory]);
+    assert_eq!(
+        rules(&exact(&policy)),
+        only(&[
+            ("/opt/a", "remove_file make_reg refer"),
+            ("/opt/b", "remove_file make_reg refer"),
+            ("/opt/c", "remove_file make_reg"),
+            ("/opt/d", "remove_file make_dir make_reg refer"),
+            ("/opt/e", "remove_file make_dir make_reg refer"),
+        ])
+    );
+}
+
+#[test]
+fn the_first_process_finds_itself_in_proc_and_others_need_all_of_it() {
+    let mut policy = policy();
+    file(&mut policy, "/proc/self/status", FileKind::File, &[Read]);
+    let status = policy.files.get_mut(&Text::from("/proc/self/status")).unwrap();
+    status.resolved.insert(Text::from("/proc/4711/status"));
+    status.own = true;
+    assert_eq!(rules(&exact(&policy)), only(&[("/proc/self/status", "read_file")]));
+    policy.files.get_mut(&Text::from("/proc/self/status")).unwrap().own = false;
+    assert_eq!(rules(&exact(&policy)), only(&[("/proc", "read_file")]));
+}
+
+#[test]
+fn paths_that_code_holds_are_suggested_and_never_granted() {
+    let mut policy = policy();
+    file(&mut policy, "/etc/passwd", FileKind::File, &[Read]);
+    let before = exact(&policy);
+    let opens = ["/etc/app.conf", "/etc/passwd", "/usr/share/x", "/etc/%s"].map(Text::from);
+    policy.programs.get_mut(&Text::from("/bin/a")).unwrap().opens = opens.into();
+    assert_eq!(exact(&policy), before);
+    let suggested: Vec<String> = suggestions(&policy).keys().map(|path| path.to_string()).collect();
+    assert_eq!(suggested, ["/etc/app.conf"]);
+    decide(&mut policy, "/etc/app.conf", Verdict::Allow);
+    assert!(suggestions(&policy).is_empty());
+    assert!(rules(&exact(&policy)).contains_key("/etc/app.conf"));
 }
 
 proptest! {

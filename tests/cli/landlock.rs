@@ -147,20 +147,67 @@ fn older_kernels_run_the_program_and_say_what_they_do_not_enforce() {
 }
 
 #[test]
-fn a_name_made_in_a_guarded_directory_is_said_first() {
+fn a_name_made_in_a_guarded_directory_is_said_first_and_made_again_only_by_decision() {
     let scene = Scene::new();
-    let (home, work) = (scene.text(""), scene.text("keys/.ssh"));
-    std::fs::create_dir_all(&work).expect("mkdir");
-    let script = "echo x > keys/.ssh/id; cat keys/.ssh/id";
+    let keys = scene.path("keys/.ssh");
+    std::fs::create_dir_all(&keys).expect("mkdir");
+    let script = "rm -f keys/.ssh/id; echo x > keys/.ssh/id; cat keys/.ssh/id";
     let ran = scene.profgen(&["trace", "-q", "--no-static", "-o", "b", "--", "sh", "-c", script]);
-    assert_eq!(ran.status, 0, "{ran:?} {home}");
+    assert_eq!(ran.status, 0, "{ran:?}");
     let report = std::fs::read_to_string(scene.path("b/report.md")).expect("report");
     let first: Vec<&str> = report.lines().take(12).collect();
-    assert!(
-        first.iter().any(|line| line.contains(".ssh: a store of keys is granted whole")
-            && line.contains("make\\_reg")),
-        "{first:#?}"
-    );
+    let said = |line: &&&str| line.contains(".ssh: not granted") && line.contains("make\\_reg");
+    assert!(first.iter().any(|line| said(&line)), "{first:#?}");
+    let run = || scene.profgen(&["run", "-q", "--policy", "b", "--", "sh", "-c", script]);
+    let denied = run();
+    assert!(denied.stdout.is_empty() && denied.stderr.contains("denied"), "{denied:?}");
+    let allow = ["decide", "b", "allow", &scene.text("keys/.ssh"), "--reason", "it makes keys"];
+    let decided = scene.profgen(&allow);
+    assert_eq!((decided.status, decided.stderr.as_str()), (0, ""), "{decided:?}");
+    let allowed = run();
+    assert_eq!((allowed.stdout.as_str(), allowed.status), ("x\n", 0), "{allowed:?}");
+    let explained = scene.profgen(&["explain", "b", &scene.text("keys/.ssh/id")]);
+    assert!(explained.stdout.contains("the rule on"), "{explained:?}");
+}
+
+#[test]
+fn a_denied_path_and_port_are_out_of_reach_of_a_program_that_used_them() {
+    let scene = Scene::new();
+    if let Some(why) = missing(["python3"]) {
+        return skip(&why);
+    }
+    scene.write("open", "open");
+    scene.write("secret", "secret");
+    let port = free_port();
+    let bind = "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1])))";
+    let script = format!("cat open; cat secret; python3 -S -c \"{bind}\" {port} && echo bound");
+    let words = ["sh", "-c", &script];
+    let traced = [&["trace", "-q", "--no-static", "-o", "b", "--"], &words[..]].concat();
+    assert_eq!(scene.profgen(&traced).stdout, "opensecretbound\n");
+    let secret = scene.text("secret");
+    for subject in [secret.as_str(), &format!("tcp:{port}")] {
+        let ran = scene.profgen(&["decide", "b", "deny", subject, "--reason", "not ours"]);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    }
+    let ran = scene.profgen(&[&["run", "-q", "--policy", "b", "--"], &words[..]].concat());
+    assert_eq!(ran.stdout, "open", "{ran:?}");
+    assert!(ran.stderr.contains("secret: Permission denied"), "{ran:?}");
+    let explained = scene.profgen(&["explain", "b", &secret]);
+    assert!(explained.stdout.contains("is denied by decision: not ours"), "{explained:?}");
+}
+
+#[test]
+fn emit_says_on_this_machine_what_a_rule_reaches_beside_what_was_used() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.path("data")).expect("mkdir");
+    for name in ["one", "two", "three"] {
+        scene.write(&format!("data/{name}"), name);
+    }
+    let words = ["sh", "-c", "echo x > data/made; rm data/made"];
+    let traced = [&["trace", "-q", "--no-static", "-o", "b", "--"], &words[..]].concat();
+    assert_eq!(scene.profgen(&traced).status, 0);
+    let ran = scene.profgen(&["emit", "landlock", "b", "-o", "rules"]);
+    assert!(ran.stderr.contains("data: 1 used, 3 reachable by the rule"), "{ran:?}");
 }
 
 #[test]

@@ -87,24 +87,28 @@ impl<'a> Decided<'a> {
         if paths.iter().any(allows) {
             return Some(rule);
         }
-        let before = rule.rights.clone();
-        rule.rights.retain(|right| {
-            matches!(
-                right,
-                FsRight::ReadDir | FsRight::ReadFile | FsRight::Execute | FsRight::IoctlDev
-            )
-        });
-        let taken: Vec<&str> = before.difference(&rule.rights).map(|right| right.name()).collect();
+        let taken: Vec<&str> = rule
+            .rights
+            .iter()
+            .filter(|right| **right != FsRight::ReadDir)
+            .map(|right| right.name())
+            .collect();
         if !taken.is_empty() {
             let example = rule.observed.keys().next().map(Text::to_string).unwrap_or_default();
             let at = paths.first().map_or_else(|| place.to_string(), Text::to_string);
-            notes.push(format!(
-                "{place}: not granted for writing ({}), though runs did so for {example} and what is \
-                 like it: {what} is granted only by decision (profgen decide POLICY allow {at} \
-                 --reason ...)",
+            let note = format!(
+                "{at}: not granted ({}), though runs used it for {example}: {what} is granted only by \
+                 decision (profgen decide POLICY allow {at} --reason ...)",
                 taken.join(", ")
-            ));
+            );
+            // One directory may be several places, and the working directory is granted.
+            let working = self.variables.get("CWD");
+            let granted = working.is_some_and(|known| paths.iter().any(|at| known.contains(at)));
+            if !granted && !notes.contains(&note) {
+                notes.push(note);
+            }
         }
+        rule.rights.retain(|right| *right == FsRight::ReadDir);
         (!rule.rights.is_empty()).then_some(rule)
     }
 
