@@ -24,6 +24,7 @@ pub(crate) fn observed(trace: Trace) -> Policy {
         gaps: trace.completeness.gaps().into_iter().collect(),
         places,
         single: trace.processes.len() == 1,
+        unseen: trace.completeness.unseen,
     };
     policy.evidence.insert(run.clone(), evidence);
     for program in trace.programs {
@@ -108,6 +109,7 @@ pub(crate) fn predicted(analysis: Analysis) -> Policy {
         gaps: gaps(&analysis.programs),
         places: BTreeMap::new(),
         single: false,
+        unseen: BTreeSet::new(),
     };
     policy.evidence.insert(id.clone(), evidence);
     for program in analysis.programs {

@@ -13,9 +13,9 @@ use crate::{
         Predicted, ProgramIdentity, Settings, Strategy as PolicyStrategy, Withheld,
     },
     trace::{
-        Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
-        Engine, EngineName, FileKind, FileRecord, Host, Mark, Module, Outcomes, Privileged,
-        Process, Program, Site, Untraced,
+        Address, CallRecord, Command, Completeness, Container, Cut, Ended, Endpoint,
+        EndpointOperation, Engine, EngineName, FileKind, FileRecord, Host, Mark, Module, Outcomes,
+        Privileged, Process, Program, Site, Untraced,
     },
 };
 use proptest::{
@@ -32,7 +32,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
         (run_id(), "2026-1[0-2]-[0-2][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z", "0\\.[0-9]\\.0");
     let rest = (
         engine(),
-        (vec(text(), 1..4), text(), places()),
+        (vec(text(), 1..4), text(), places(), option::of(container())),
         completeness(),
         vec(program(), 0..4),
         vec(process(), 0..3),
@@ -47,6 +47,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
                 host,
                 engine,
                 command: Command { argv: command.0, directory: command.1, places: command.2 },
+                container: command.3,
                 completeness,
                 programs,
                 processes,
@@ -181,6 +182,15 @@ fn engine() -> impl Strategy<Value = Engine> {
     )
 }
 
+fn container() -> impl Strategy<Value = Container> {
+    let annotations = btree_map("[a-z]{1,4}", sentence(), 0..2);
+    ("[a-z0-9]{4}", "[a-z]{0,3}", annotations).prop_map(|(id, metadata, annotations)| Container {
+        id,
+        metadata,
+        annotations,
+    })
+}
+
 fn completeness() -> impl Strategy<Value = Completeness> {
     let named = || (text(), sentence());
     (
@@ -188,9 +198,10 @@ fn completeness() -> impl Strategy<Value = Completeness> {
         vec(named(), 0..2),
         vec((sentence(), small()), 0..2),
         vec(named(), 0..2),
-        btree_set(sentence(), 0..3),
+        (btree_set(sysno(), 0..3), btree_set(sentence(), 0..3)),
     )
-        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, notes)| {
+        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, rest)| {
+            let (unseen, notes) = rest;
             Completeness {
                 ended,
                 interrupted,
@@ -205,6 +216,7 @@ fn completeness() -> impl Strategy<Value = Completeness> {
                     .into_iter()
                     .map(|(program, kind)| Privileged { program, kind })
                     .collect(),
+                unseen,
                 notes,
             }
         })
@@ -496,13 +508,15 @@ fn predicted() -> impl Strategy<Value = Predicted> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let kind = select(vec![EvidenceKind::Trace, EvidenceKind::Analysis]);
-    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2), evidence_places(), any::<bool>())
-        .prop_map(|(kind, command, gaps, places, single)| Evidence {
+    let unseen = btree_set(sysno(), 0..3);
+    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2), evidence_places(), any::<bool>(), unseen)
+        .prop_map(|(kind, command, gaps, places, single, unseen)| Evidence {
             kind,
             command,
             gaps,
             places,
             single,
+            unseen,
         })
 }
 
