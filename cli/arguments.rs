@@ -359,12 +359,25 @@ pub struct RunArguments {
     /// directory as make it the directory [default: balanced]
     #[arg(long, value_name = "HOW")]
     pub paths: Option<Paths>,
+    /// Leave the command the Linux capabilities that it would have without profgen
+    #[arg(long)]
+    pub no_capabilities: bool,
+    /// Keep a capability that the policy does not suggest, such as CAP_NET_RAW; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "no_capabilities", value_parser = capability)]
+    pub keep_capability: Vec<u32>,
     /// Do not say what is enforced
     #[arg(short, long)]
     pub quiet: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// The number of a capability, by its name as manual pages or as Docker write it.
+fn capability(name: &str) -> Result<u32, String> {
+    let upper = name.to_uppercase();
+    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+    model::capability::number(&full).ok_or_else(|| "no capability of that name".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! Puts the rules of Landlock in force. What the kernel is too old for is left out, and said.
 
-use crate::ConfineError;
+use crate::{ConfineError, enforce::Level};
 use ::landlock::{
     Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
     RestrictSelfError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError,
@@ -22,8 +22,8 @@ use supervisor::Command;
 /// What came of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforced {
-    /// `fully`, `partly` or `not`.
-    pub status: &'static str,
+    /// How far they are in force.
+    pub level: Level,
     /// How many places were granted something.
     pub granted: usize,
     /// Places of the policy that are not there, and so cannot be granted.
@@ -49,7 +49,7 @@ pub(crate) fn restrict(
     policy: &LandlockPolicy,
     command: &Command,
 ) -> Result<Enforced, ConfineError> {
-    let mut enforced = Enforced { status: "not", granted: 0, missing: Vec::new() };
+    let mut enforced = Enforced { level: Level::Not, granted: 0, missing: Vec::new() };
     if policy.handled_fs.is_empty() && policy.handled_net.is_empty() && policy.scoped.is_empty() {
         return Ok(enforced);
     }
@@ -73,10 +73,10 @@ pub(crate) fn restrict(
         let rights = flags(rights.iter().map(|right| port_access(*right)));
         ruleset = ruleset.add_rule(NetPort::new(*port, rights))?;
     }
-    enforced.status = match restrict_self(ruleset)? {
-        RulesetStatus::FullyEnforced => "fully",
-        RulesetStatus::PartiallyEnforced => "partly",
-        RulesetStatus::NotEnforced => "not",
+    enforced.level = match restrict_self(ruleset)? {
+        RulesetStatus::FullyEnforced => Level::Fully,
+        RulesetStatus::PartiallyEnforced => Level::Partly,
+        RulesetStatus::NotEnforced => Level::Not,
     };
     Ok(enforced)
 }

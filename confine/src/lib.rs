@@ -2,12 +2,14 @@
 //! it pass and reports it.
 
 mod audit;
+mod capabilities;
 mod enforce;
 mod landlock;
 
 pub use self::landlock::{Enforced, kernel_abi};
 pub use audit::{Audit, Violation, audit};
-pub use enforce::enforce;
+pub use capabilities::Dropped;
+pub use enforce::{Confinement, Level, Report, enforce};
 
 use nix::errno::Errno;
 use supervisor::{LaunchError, command::describe};
