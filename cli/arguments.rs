@@ -325,6 +325,9 @@ pub struct EmitArguments {
     /// a directory as make it the directory [default: balanced]
     #[arg(long, value_name = "HOW")]
     pub paths: Option<Paths>,
+    /// `capabilities` for one consumer alone: docker, kubernetes, systemd or oci
+    #[arg(long = "as", value_name = "FORM")]
+    pub form: Option<String>,
     /// Do not say what the format cannot express
     #[arg(short, long)]
     pub quiet: bool,
@@ -336,7 +339,8 @@ fn format_names() -> Vec<&'static str> {
         .iter()
         .map(|format| format.name())
         .chain(of_landlock)
-        .chain([profiles::capabilities::NAME])
+        .chain([profiles::capabilities::NAME, profiles::kubernetes::NAME])
+        .chain([profiles::systemd::NAME, profiles::bpf::RAW, profiles::bpf::SOURCE])
         .collect()
 }
 

@@ -6,32 +6,73 @@ use crate::{
     files,
 };
 use anyhow::Context;
+use filter::{Denied, Ruleset};
 use merger::paths::{PathOptions, landlock};
 use model::{Policy, landlock::LandlockPolicy, policy::EvidenceKind};
-use profiles::{Rendered, capabilities, landlock::Form, runtime::targets};
+use profiles::{
+    Options, Rendered, bpf, capabilities, kubernetes,
+    landlock::Form,
+    runtime::targets,
+    systemd::{self, Service},
+};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
-    let rendered = match Form::of_name(&arguments.format) {
-        Some(form) => {
-            let mut options = PathOptions::default();
-            options.abi = arguments.landlock_abi.unwrap_or(options.abi);
-            options.paths = arguments.paths.unwrap_or(options.paths);
-            rules(form, &policy, &landlock(&policy, options))?
+    let (bytes, notes) = match &arguments.format[..] {
+        bpf::RAW => (bpf::raw(&filter_of(&policy)).context(CANNOT)?, Vec::new()),
+        name => {
+            let Rendered { text, notes } = text(name, &policy, arguments)?;
+            (text.into_bytes(), notes)
         }
-        None if arguments.format == capabilities::NAME => {
-            let suspected = merger::capabilities::capabilities(&policy);
-            capabilities::render(&suspected, merger::capabilities::FILES)
-        }
-        None => render(&arguments.format, &policy, arguments.runtime.as_deref())?,
     };
-    files::write(&arguments.output, rendered.text.as_bytes())?;
+    files::write(&arguments.output, &bytes)?;
     if !arguments.quiet {
-        for note in &rendered.notes {
+        for note in &notes {
             say(&format!("{}: {note}", arguments.format));
         }
     }
     Ok(Status::Code(0))
+}
+
+const CANNOT: &str = "cannot compile the policy";
+
+/// What `profgen run` loads.
+fn filter_of(policy: &Policy) -> Ruleset {
+    Ruleset::from_policy(policy, Denied::Errno)
+}
+
+fn text(name: &str, policy: &Policy, arguments: &EmitArguments) -> anyhow::Result<Rendered> {
+    if let Some(form) = Form::of_name(name) {
+        return rules(form, policy, &landlock(policy, path_options(arguments)));
+    }
+    let suspected = || merger::capabilities::capabilities(policy);
+    match name {
+        capabilities::NAME => {
+            let form = arguments.form.as_deref().map(str::parse).transpose();
+            let form = form.map_err(anyhow::Error::msg)?;
+            let notes = merger::capabilities::notes(policy);
+            Ok(capabilities::render(&suspected(), form, notes))
+        }
+        bpf::SOURCE => bpf::source(&filter_of(policy)).context(CANNOT),
+        systemd::NAME => {
+            let landlock = landlock(policy, path_options(arguments));
+            let (landlock, capabilities) = (&landlock, &suspected());
+            Ok(systemd::render(Service { policy, landlock, capabilities })?)
+        }
+        kubernetes::NAME => {
+            let runtimes = targets(arguments.runtime.as_deref().unwrap_or("runc,crun"))?;
+            let options = Options { runtimes };
+            Ok(kubernetes::render(policy, &options, &suspected())?)
+        }
+        name => render(name, policy, arguments.runtime.as_deref()),
+    }
+}
+
+fn path_options(arguments: &EmitArguments) -> PathOptions {
+    let mut options = PathOptions::default();
+    options.abi = arguments.landlock_abi.unwrap_or(options.abi);
+    options.paths = arguments.paths.unwrap_or(options.paths);
+    options
 }
 
 /// Renders what Landlock can enforce of a policy, `landlock`.

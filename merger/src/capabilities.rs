@@ -1,34 +1,34 @@
-//! The Linux capabilities that what runs did may have needed.
+//! The least Linux capabilities under which what runs did goes on: which checks of the kernel they
+//! passed only by one.
 
+use crate::words::some;
 use model::{
-    Decision, Policy, Subject, Verdict, capability,
+    Decision, Policy, Subject, Text, Verdict,
+    capability::Check,
     trace::{Address, EndpointOperation},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Ports below this one are the privileged ones, where ip_unprivileged_port_start was not changed:
-/// ip(7).
-const PRIVILEGED_PORTS: u16 = 1024;
+/// How many paths or ports a reason names.
+const NAMED: usize = 3;
+/// Ports below this one are reserved, where ip_unprivileged_port_start was not changed: ip(7).
+const RESERVED: u16 = 1024;
 
 /// The capabilities, by name, each with what asked for it.
-///
-/// Whose the files were is not in the record, so that CAP_DAC_OVERRIDE and its like are not
-/// suggested: see [`FILES`].
 pub fn capabilities(policy: &Policy) -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::<String, BTreeSet<String>>::new();
-    for (sysno, entry) in &policy.calls {
-        let (Some(observed), Some(name)) = (&entry.origins.observed, sysno.name()) else {
-            continue;
-        };
-        for (capability, reason) in capability::asked(name, observed.arguments.as_ref()) {
-            let why = format!("{name}: {reason}");
-            found.entry(capability.to_owned()).or_default().insert(why);
-        }
-    }
-    for entry in policy.endpoints.get(&EndpointOperation::Bind).into_iter().flatten() {
-        if let Address::Inet { port: port @ 1..PRIVILEGED_PORTS, .. } = entry.address {
-            let why = format!("bind: takes port {port}, which is below {PRIVILEGED_PORTS}");
-            found.entry("CAP_NET_BIND_SERVICE".to_owned()).or_default().insert(why);
+    let reasons = reasons(policy);
+    // What several capabilities let pass takes none of its own where one of them is there anyway.
+    let needed: BTreeSet<&str> = reasons
+        .keys()
+        .filter(|check| check.capabilities().len() == 1)
+        .map(|check| check.capabilities()[0])
+        .collect();
+    for (check, reasons) in reasons {
+        let mut either = check.capabilities().iter();
+        let there = either.clone().find(|name| needed.contains(*name));
+        if let Some(name) = there.or(either.next()) {
+            found.entry((*name).to_owned()).or_default().extend(reasons);
         }
     }
     for (subject, Decision { verdict, reason }) in &policy.decisions {
@@ -45,7 +45,74 @@ pub fn capabilities(policy: &Policy) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// What every list of capabilities leaves open.
-pub const FILES: &str = "whose the files were is not in the record: a program that uses files of \
-                         others as root needs CAP_DAC_READ_SEARCH or CAP_DAC_OVERRIDE besides \
-                         (profgen decide)";
+/// By which calls and on which files each check was passed, as sentences.
+fn reasons(policy: &Policy) -> BTreeMap<Check, BTreeSet<String>> {
+    let mut reasons = BTreeMap::<Check, BTreeSet<String>>::new();
+    for (sysno, entry) in &policy.calls {
+        let Some(observed) = &entry.origins.observed else { continue };
+        for check in &observed.checks {
+            let reserved = reserved(policy);
+            let what = match check {
+                Check::Port if !reserved.is_empty() => {
+                    format!(" ({})", some(reserved.iter(), NAMED))
+                }
+                _ => String::new(),
+            };
+            let why = format!("{}: {}{what}", sysno.label(), check.reason());
+            reasons.entry(*check).or_default().insert(why);
+        }
+    }
+    let mut paths = BTreeMap::<Check, BTreeSet<String>>::new();
+    for (path, entry) in &policy.files {
+        for check in &entry.checks {
+            paths.entry(*check).or_default().insert(without_pid(path));
+        }
+    }
+    for (check, paths) in paths {
+        let why = format!("{}: {}", some(paths.iter(), NAMED), check.reason());
+        reasons.entry(check).or_default().insert(why);
+    }
+    reasons
+}
+
+/// The path, with `PID` for the number of a process: the next run meets others.
+fn without_pid(path: &Text) -> String {
+    let text = path.to_string();
+    let Some(rest) = text.strip_prefix("/proc/") else { return text };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 { text } else { format!("/proc/PID{}", &rest[digits..]) }
+}
+
+/// The ports that runs bound and that a system reserves where nobody changed that.
+fn reserved(policy: &Policy) -> BTreeSet<u16> {
+    let bound = policy.endpoints.get(&EndpointOperation::Bind).into_iter().flatten();
+    bound
+        .filter_map(|entry| match entry.address {
+            Address::Inet { port: port @ 1..RESERVED, .. } => Some(port),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What a list of capabilities leaves open.
+pub fn notes(policy: &Policy) -> Vec<String> {
+    let mut notes = vec![
+        "a check that a run passed is not yet a need: try without, and decide (profgen decide \
+         POLICY deny CAP_...)"
+            .to_owned(),
+    ];
+    let passed = |check| {
+        policy.calls.values().any(|entry| {
+            entry.origins.observed.as_ref().is_some_and(|seen| seen.checks.contains(&check))
+        })
+    };
+    let reserved = reserved(policy);
+    if !reserved.is_empty() && !passed(Check::Port) {
+        notes.push(format!(
+            "no run needed CAP_NET_BIND_SERVICE to bind {}: where net.ipv4.ip_unprivileged_port_start \
+             is {RESERVED}, it is needed",
+            some(reserved.iter().map(|port| format!("port {port}")), NAMED)
+        ));
+    }
+    notes
+}

@@ -33,6 +33,8 @@ pub(crate) fn observed(trace: Trace) -> Policy {
                 runs: BTreeSet::from([run.clone()]),
                 programs: BTreeMap::from([(program.path.clone(), record.site)]),
                 arguments: record.arguments,
+                checks: record.checks,
+                marks: record.marks,
             };
             let origins = Origins { observed: Some(observed), ..Origins::default() };
             let entry = Entry { origins, ..Entry::default() };
@@ -88,6 +90,8 @@ fn used(program: &Text, run: &str, file: FileRecord) -> FileEntry {
         tried,
         resolved: file.resolved.into_iter().collect(),
         found: file.found,
+        checks: file.checks,
+        moves: file.moves,
         programs: BTreeSet::from([program.clone()]),
         runs: BTreeSet::from([run.to_owned()]),
     }

@@ -80,13 +80,15 @@ pub(crate) fn decision(
 
 /// Adds what was done to a file.
 pub(crate) fn file(files: &mut BTreeMap<Text, FileEntry>, path: Text, new: FileEntry) {
-    let FileEntry { done, tried, resolved, found, programs, runs } = new;
+    let FileEntry { done, tried, resolved, found, checks, moves, programs, runs } = new;
     let known = files.entry(path).or_default();
     known.done.extend(done);
     known.tried.extend(tried);
     known.tried = known.tried.difference(&known.done).copied().collect();
     known.resolved.extend(resolved);
     known.found.extend(found);
+    known.checks.extend(checks);
+    known.moves.extend(moves);
     known.programs.extend(programs);
     known.runs.extend(runs);
 }
@@ -163,6 +165,8 @@ pub(crate) fn rules(known: &mut BTreeSet<Rule>, new: &BTreeSet<Rule>) {
 
 fn join_observed(known: &mut Observed, new: Observed) {
     known.runs.extend(new.runs);
+    known.checks.extend(new.checks);
+    known.marks.extend(new.marks);
     known.arguments = match (known.arguments.take(), new.arguments) {
         (Some(one), Some(two)) => Some(join_arguments(one, two)),
         // Without a record of them the arguments may have been any.
@@ -241,7 +245,7 @@ mod tests {
         let observed = Observed {
             runs: BTreeSet::from(["1".to_owned()]),
             programs: BTreeMap::from([(Text::from("/bin/a"), site)]),
-            arguments: None,
+            ..Observed::default()
         };
         Entry {
             origins: Origins { observed: Some(observed), ..Origins::default() },

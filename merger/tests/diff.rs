@@ -174,7 +174,10 @@ fn a_capability_that_the_runs_now_need_is_a_widening() {
     let diff = compared(&of_calls(&["read", "setuid"]), &of_calls(&["read", "chown"]));
     let chown = about(&diff, "CAP_CHOWN");
     assert_eq!((chown.label, chown.risky, chown.area), (Label::Widened, true, Area::Capability));
-    assert_eq!(chown.because, ["chown: gives a file to another owner"]);
+    assert_eq!(
+        chown.because,
+        ["chown: gives a file to another owner, or to a group that it is not in"]
+    );
     assert_eq!(about(&diff, "CAP_SETUID").label, Label::Narrowed);
 }
 

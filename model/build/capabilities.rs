@@ -1,40 +1,57 @@
-//! capabilities.tsv: which calls ask for a capability, and when.
+//! capabilities.tsv: what asks for a capability, and when.
 
 use crate::{
     Result,
     calls::{Call, find},
     table::{Row, Table},
+    words::enumeration,
 };
+use std::collections::BTreeSet;
 
 const TESTS: [(&str, &str); 4] = [("%", "Masked"), ("=", "OneOf"), ("&", "Any"), ("!", "None")];
 
 pub fn emit(table: &Table, calls: &[Call]) -> Result<String> {
-    let mut code = "static ROWS: &[Row] = &[\n".to_owned();
+    let mut seen = BTreeSet::new();
+    let mut words = Vec::new();
+    let mut rows = "static ROWS: &[Row] = &[\n".to_owned();
     for row in &table.rows {
-        let [capability, names, arguments, reason] = row.exactly()?;
+        let [check, capabilities, names, when, reason] = row.exactly()?;
+        row.new_word(check, &mut seen)?;
         row.sentence(reason)?;
-        if !capability.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
-            return row.error(format!("{capability:?} is no capability"));
+        words.push((check, reason));
+        let known = |c: char| c.is_ascii_lowercase() || c == '_' || c == '|';
+        if !capabilities.chars().all(known) {
+            return row.error(format!("{capabilities:?} is no capability"));
         }
+        let capabilities: Vec<String> = capabilities
+            .split('|')
+            .map(|capability| format!("CAP_{}", capability.to_uppercase()))
+            .collect();
+        let names: Vec<&str> = names.split(' ').collect();
+        let (of_files, names) = match names.split_first() {
+            Some((&"file", rest)) => (true, rest),
+            _ => (false, &names[..]),
+        };
         let mut known = Vec::new();
-        for name in names.split(' ') {
+        for name in names {
             let Some(call) = find(calls, name) else {
                 return row.error(format!("{name} is not in syscalls.tsv"));
             };
             known.push(call);
         }
-        let tests = match arguments {
-            "-" => Vec::new(),
-            list => list.split(' ').map(|text| test(row, &known, text)).collect::<Result<_>>()?,
-        };
-        code += &format!(
-            "    Row {{ name: \"CAP_{}\", calls: &{:?}, tests: &[{}], reason: {reason:?} }},\n",
-            capability.to_uppercase(),
-            names.split(' ').collect::<Vec<_>>(),
+        let tests: Vec<&str> =
+            when.split(' ').filter(|text| !matches!(*text, "-" | "look")).collect();
+        let tests =
+            tests.into_iter().map(|text| test(row, &known, text)).collect::<Result<Vec<_>>>()?;
+        let looks = when.split(' ').any(|text| text == "look");
+        rows += &format!(
+            "    Row {{ slug: {check:?}, capabilities: &{capabilities:?}, of_files: {of_files}, \
+             calls: &{names:?}, tests: &[{}], looks: {looks}, reason: {reason:?} }},\n",
             tests.join(", ")
         );
     }
-    Ok(code + "];\n")
+    let about = "What the kernel lets a process do only with a capability.";
+    Ok(enumeration(about, "Check", words.into_iter()) + &rows + "];\n")
 }
 
 fn test(row: &Row, calls: &[&Call], text: &str) -> Result<String> {

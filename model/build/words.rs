@@ -116,7 +116,7 @@ pub fn emit_groups(groups: &[Group]) -> String {
     code + "];\n"
 }
 
-fn enumeration<'a>(
+pub fn enumeration<'a>(
     description: &str,
     name: &str,
     words: impl Iterator<Item = (&'a str, &'a str)> + Clone,

@@ -1,15 +1,16 @@
-//! Which calls ask for a Linux capability, and when. The rows are in `data/capabilities.tsv`.
-
-use crate::Arguments;
+//! What the kernel lets a process do only with a Linux capability. The rows are in
+//! `data/capabilities.tsv`.
 
 include!(concat!(env!("OUT_DIR"), "/capabilities.rs"));
 
-/// Calls that ask for a capability.
 #[derive(Debug)]
 struct Row {
-    name: &'static str,
+    slug: &'static str,
+    capabilities: &'static [&'static str],
+    of_files: bool,
     calls: &'static [&'static str],
     tests: &'static [Test],
+    looks: bool,
     reason: &'static str,
 }
 
@@ -91,60 +92,103 @@ pub fn number(name: &str) -> Option<u32> {
     NAMES.iter().position(|known| *known == name).map(|at| at as u32)
 }
 
-/// The capabilities that a call may ask for, each with why. Arguments that were not recorded may
-/// have been any.
-pub fn asked(call: &str, arguments: Option<&Arguments>) -> Vec<(&'static str, &'static str)> {
-    let rows = ROWS.iter().filter(|row| row.calls.contains(&call));
-    let asks = rows.filter(|row| match arguments {
-        Some(arguments) if !arguments.many => {
-            arguments.values.iter().any(|values| meets(row, &arguments.names, values))
-        }
-        _ => true,
-    });
-    asks.map(|row| (row.name, row.reason)).collect()
-}
+impl Check {
+    /// As JSON and the table write it: `raw-socket`.
+    pub fn slug(self) -> &'static str {
+        self.row().slug
+    }
 
-fn meets(row: &Row, names: &[String], values: &[u64]) -> bool {
-    row.tests.iter().all(|test| {
-        let at = names.iter().position(|name| name == test.argument);
-        at.and_then(|at| values.get(at)).is_none_or(|value| test.holds(*value))
-    })
+    /// The capabilities any of which passes it, the least first.
+    pub fn capabilities(self) -> &'static [&'static str] {
+        self.row().capabilities
+    }
+
+    /// What is done that others may not: `opens a raw socket`.
+    pub fn reason(self) -> &'static str {
+        self.row().reason
+    }
+
+    /// Whether it is noted on the file, where the call names one.
+    pub fn of_files(self) -> bool {
+        self.row().of_files
+    }
+
+    /// Whether more than the arguments decides it: what only the tracer sees, at the time.
+    pub fn looks(self) -> bool {
+        self.row().looks
+    }
+
+    /// The checks that a call may have to pass.
+    pub fn of_call(name: &str) -> impl Iterator<Item = Check> {
+        Check::ALL.iter().copied().filter(move |check| check.row().calls.contains(&name))
+    }
+
+    /// Whether the arguments of a call ask for it; `argument` gives them by the names of the call
+    /// table. One that is not known may be any.
+    pub fn asked(self, argument: impl Fn(&str) -> Option<u64>) -> bool {
+        let mut tests = self.row().tests.iter();
+        tests.all(|test| argument(test.argument).is_none_or(|value| test.holds(value)))
+    }
+
+    fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn socket(values: [u64; 3]) -> Vec<&'static str> {
-        let names = ["domain", "type", "protocol"].map(str::to_owned).to_vec();
-        let mut arguments = Arguments::new(names);
-        arguments.insert(&values);
-        asked("socket", Some(&arguments)).into_iter().map(|(name, _)| name).collect()
+    fn asked(call: &str, values: &[(&str, u64)]) -> Vec<&'static str> {
+        let argument = |name: &str| {
+            let known = values.iter().find(|(known, _)| *known == name);
+            known.map(|(_, value)| *value)
+        };
+        let asked = Check::of_call(call).filter(|check| check.asked(argument));
+        asked.map(|check| check.slug()).collect()
+    }
+
+    fn socket(domain: u64, kind: u64, protocol: u64) -> Vec<&'static str> {
+        asked("socket", &[("domain", domain), ("type", kind), ("protocol", protocol)])
     }
 
     #[test]
     fn arguments_decide() {
-        assert_eq!(socket([2, 1, 0]), [""; 0]);
-        assert_eq!(socket([17, 3, 0x300]), ["CAP_NET_RAW"]);
-        assert_eq!(socket([10, 0x80003, 58]), ["CAP_NET_RAW"], "with SOCK_CLOEXEC");
-        assert_eq!(socket([16, 3, 0]), [""; 0], "netlink");
-        assert_eq!(socket([16, 3, 9]), ["CAP_AUDIT_WRITE"]);
+        assert_eq!(socket(2, 1, 0), [""; 0]);
+        assert_eq!(socket(17, 3, 0x300), ["packet-socket"]);
+        assert_eq!(socket(10, 0x80003, 58), ["raw-socket"], "with SOCK_CLOEXEC");
+        assert_eq!(socket(2, 2, 1), [""; 0], "ping_group_range decides, and no capability");
+        assert_eq!(socket(16, 3, 0), [""; 0], "netlink");
+        assert_eq!(socket(16, 3, 9), ["audit"]);
+        assert_eq!(asked("iopl", &[("level", 0)]), [""; 0]);
     }
 
     #[test]
     fn namespaces_of_a_user_need_nothing() {
-        let unshare = |flags| {
-            let mut arguments = Arguments::new(vec!["flags".to_owned()]);
-            arguments.insert(&[flags]);
-            asked("unshare", Some(&arguments)).len()
-        };
+        let unshare = |flags| asked("unshare", &[("flags", flags)]).len();
         assert_eq!([unshare(0x10000000), unshare(0x10020000), unshare(0x20000)], [0, 0, 1]);
     }
 
     #[test]
+    fn pipes_and_whiteouts_are_no_devices() {
+        let mknod = |mode, dev| asked("mknodat", &[("mode", mode), ("dev", dev)]).len();
+        assert_eq!([mknod(0o010644, 5), mknod(0o020600, 0x103), mknod(0o020000, 0)], [0, 1, 0]);
+    }
+
+    #[test]
     fn what_was_not_recorded_may_have_been_anything() {
-        assert_eq!(asked("chroot", None).len(), 1);
-        assert_eq!(asked("socket", None).len(), 3);
-        assert_eq!(asked("read", None), []);
+        assert_eq!(asked("chroot", &[]).len(), 1);
+        assert_eq!(asked("socket", &[]).len(), 3);
+        assert_eq!(asked("read", &[]), [""; 0]);
+    }
+
+    #[test]
+    fn every_check_names_capabilities_that_the_kernel_has() {
+        for check in Check::ALL {
+            for name in check.capabilities() {
+                assert!(number(name).is_some(), "{}: {name}", check.slug());
+            }
+        }
+        assert_eq!(number("CAP_CHECKPOINT_RESTORE"), Some(40));
     }
 }

@@ -3,9 +3,10 @@
 use crate::{
     Access, Arch, Arguments, Decision, Document, Rule, Subject, Sysno, Text,
     analysis::{Layer, Phase},
+    capability::Check,
     document::Schema,
     serial::{by_directory, by_sysno},
-    trace::{Address, EndpointOperation, FileKind, Site},
+    trace::{Address, EndpointOperation, FileKind, Mark, Site},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,6 +206,12 @@ pub struct Observed {
     /// With which arguments, where their values decide what the call may do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
+    /// What they did by it that only a capability let them do.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub checks: BTreeSet<Check>,
+    /// What else they did by it that decides which restrictions the programs can live under.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Mark>,
 }
 
 /// That code can make a call.
@@ -243,6 +250,12 @@ pub struct FileEntry {
     pub resolved: BTreeSet<Text>,
     /// What was there.
     pub found: BTreeSet<FileKind>,
+    /// What was done that only a capability let them do.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub checks: BTreeSet<Check>,
+    /// Where it was moved, linked or exchanged to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub moves: BTreeSet<Text>,
     /// By which executables.
     pub programs: BTreeSet<Text>,
     /// In which runs: ids of [`Policy::evidence`].

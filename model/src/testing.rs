@@ -7,14 +7,15 @@ use crate::{
     Access, Analysis, Arch, ArgCmp, Arguments, Call, CmpOp, Decision, Policy, Rule, Subject, Sysno,
     Text, Trace, Verdict,
     analysis::{self, AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Phase, PredictedCall},
+    capability::Check,
     policy::{
         ArgumentRules, EndpointEntry, Entry, Evidence, EvidenceKind, FileEntry, Observed, Origins,
         Predicted, ProgramIdentity, Settings, Strategy as PolicyStrategy, Withheld,
     },
     trace::{
         Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
-        Engine, EngineName, FileKind, FileRecord, Host, Module, Outcomes, Privileged, Process,
-        Program, Site, Untraced,
+        Engine, EngineName, FileKind, FileRecord, Host, Mark, Module, Outcomes, Privileged,
+        Process, Program, Site, Untraced,
     },
 };
 use proptest::{
@@ -243,8 +244,24 @@ fn errors() -> impl Strategy<Value = BTreeMap<String, u64>> {
 }
 
 fn call_record() -> impl Strategy<Value = CallRecord> {
-    (small(), errors(), option::of(site()), option::of(arguments()))
-        .prop_map(|(count, errors, site, arguments)| CallRecord { count, errors, site, arguments })
+    (small(), errors(), option::of(site()), option::of(arguments()), checks(), marks()).prop_map(
+        |(count, errors, site, arguments, checks, marks)| CallRecord {
+            count,
+            errors,
+            site,
+            arguments,
+            checks,
+            marks,
+        },
+    )
+}
+
+fn marks() -> impl Strategy<Value = BTreeSet<Mark>> {
+    btree_set(select(Mark::ALL.to_vec()), 0..2)
+}
+
+fn checks() -> impl Strategy<Value = BTreeSet<Check>> {
+    btree_set(select(Check::ALL.to_vec()), 0..3)
 }
 
 fn site() -> impl Strategy<Value = Site> {
@@ -276,12 +293,15 @@ fn file() -> impl Strategy<Value = FileRecord> {
         option::of(text()),
         btree_set(select(kinds), 0..3),
         btree_map(select(Access::ALL.to_vec()), outcomes(), 0..4),
+        (checks(), btree_set(text(), 0..2)),
     )
-        .prop_map(|(path, resolved, found, accesses)| FileRecord {
+        .prop_map(|(path, resolved, found, accesses, (checks, moves))| FileRecord {
             path,
             resolved,
             found,
             accesses,
+            checks,
+            moves,
         })
 }
 
@@ -436,17 +456,12 @@ fn file_entry() -> impl Strategy<Value = FileEntry> {
     (
         (accesses(), accesses()),
         btree_set(text(), 0..2),
-        btree_set(select(found), 0..3),
+        (btree_set(select(found), 0..3), checks(), btree_set(text(), 0..2)),
         btree_set(path(), 0..3),
         btree_set(run_id(), 0..3),
     )
-        .prop_map(|((done, tried), resolved, found, programs, runs)| FileEntry {
-            done,
-            tried,
-            resolved,
-            found,
-            programs,
-            runs,
+        .prop_map(|((done, tried), resolved, (found, checks, moves), programs, runs)| {
+            FileEntry { done, tried, resolved, found, checks, moves, programs, runs }
         })
 }
 
@@ -510,9 +525,15 @@ fn origins() -> impl Strategy<Value = Origins> {
     let observed = (
         btree_set(run_id(), 1..3),
         btree_map(path(), option::of(site()), 1..3),
-        option::of(arguments()),
+        (option::of(arguments()), checks(), marks()),
     )
-        .prop_map(|(runs, programs, arguments)| Observed { runs, programs, arguments });
+        .prop_map(|(runs, programs, (arguments, checks, marks))| Observed {
+            runs,
+            programs,
+            arguments,
+            checks,
+            marks,
+        });
     let variant = btree_set(sysno().prop_map(|sysno| sysno.label().into_owned()), 0..3);
     let runtime = btree_set(select(vec!["runc", "crun 1.8+"]).prop_map(str::to_owned), 0..2);
     (

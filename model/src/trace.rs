@@ -2,6 +2,7 @@
 
 use crate::{
     Access, Arch, Arguments, Document, Sysno, Text,
+    capability::Check,
     document::Schema,
     serial::{by_sysno, hex},
 };
@@ -262,6 +263,27 @@ pub struct CallRecord {
     /// The arguments that decide what it may do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
+    /// What it did that only a capability let it do.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub checks: BTreeSet<Check>,
+    /// What else it did that decides which restrictions a program can live under.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Mark>,
+}
+
+/// Something that a call did, which neither its recorded arguments nor its result show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// It executed a file that gives privileges: by set-user-id, set-group-id or capabilities.
+    GainsPrivileges,
+    /// It asked for a set-user-id or set-group-id bit on a file.
+    SetsIdBit,
+}
+
+impl Mark {
+    /// All of them.
+    pub const ALL: [Mark; 2] = [Mark::GainsPrivileges, Mark::SetsIdBit];
 }
 
 /// The place of a system-call instruction.
@@ -291,6 +313,13 @@ pub struct FileRecord {
     pub found: BTreeSet<FileKind>,
     /// What was done, and how it went.
     pub accesses: BTreeMap<Access, Outcomes>,
+    /// What was done that only a capability let the program do: of owner, group, mode and the
+    /// program's ids at the time just this is kept, so that the record does not depend on who ran it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub checks: BTreeSet<Check>,
+    /// Where it was moved, linked or exchanged to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub moves: BTreeSet<Text>,
 }
 
 /// What a path led to.

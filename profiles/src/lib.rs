@@ -5,26 +5,32 @@
 //! [`Format::render`]. The notes say what the text allows beyond the policy, and what of the policy
 //! it cannot say.
 //!
-//! * `oci`, `docker`: the formats
+//! * `oci`, `docker`, `podman`: the formats
 //! * `seccomp`: what the dialects of the OCI seccomp profile have in common
 //! * `needs`: what such a profile has to allow: the policy and the container runtime's own calls
 //! * [`capabilities`]: the least set of capabilities
+//! * [`kubernetes`], [`systemd`]: formats that take more than a policy
+//! * [`bpf`]: the compiled filter, as bytes and as a text in C
 //! * [`landlock`]: formats of Landlock's rules, which take those and not a policy
 //! * [`runtime`]: the table of those
 //! * [`read`]: profiles as written, in any dialect
 //! * [`lower`]: what a profile does once a runtime has loaded it
 //! * [`lint`]: what is dangerous, redundant or will not work as written
 
+pub mod bpf;
 pub mod capabilities;
 mod docker;
+pub mod kubernetes;
 pub mod landlock;
 pub mod lint;
 pub mod lower;
 mod needs;
 mod oci;
+mod podman;
 pub mod read;
 pub mod runtime;
 mod seccomp;
+pub mod systemd;
 
 use model::Policy;
 use runtime::Target;
@@ -86,10 +92,16 @@ pub enum Error {
 
 /// All formats, by name.
 pub fn formats() -> &'static [&'static dyn Format] {
-    &[&docker::Docker, &oci::Oci]
+    &[&docker::Docker, &oci::Oci, &podman::Podman]
 }
 
 /// The format of that name.
 pub fn format(name: &str) -> Option<&'static dyn Format> {
     formats().iter().copied().find(|format| format.name() == name)
+}
+
+/// A reason as it may stand in a comment: names of files and words of people may hold what would end
+/// the line.
+fn line(reason: &str) -> String {
+    reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

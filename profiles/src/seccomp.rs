@@ -29,45 +29,52 @@ const ERRNO: &str = "SCMP_ACT_ERRNO";
 
 /// The profile, and what it could not hold.
 pub(crate) struct Profile {
-    seccomp: Seccomp,
-    notes: Vec<String>,
+    pub(crate) seccomp: Seccomp,
+    pub(crate) notes: Vec<String>,
 }
 
 /// `linux.seccomp` of the runtime-spec.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Seccomp {
-    default_action: &'static str,
+pub(crate) struct Seccomp {
+    pub(crate) default_action: &'static str,
     default_errno_ret: u16,
-    architectures: Vec<&'static str>,
-    syscalls: Vec<Syscalls>,
+    pub(crate) architectures: Vec<&'static str>,
+    pub(crate) syscalls: Vec<Syscalls>,
 }
 
 /// One entry of `syscalls`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Syscalls {
+pub(crate) struct Syscalls {
     /// Docker's and Podman's; the plain form has no place for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<String>,
-    names: Vec<&'static str>,
-    action: &'static str,
+    pub(crate) comment: Option<String>,
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) action: &'static str,
     // crun refuses it beside SCMP_ACT_ALLOW.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errno_ret: Option<u16>,
+    pub(crate) errno_ret: Option<u16>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    args: Vec<Arg>,
+    pub(crate) args: Vec<Arg>,
 }
 
 /// One comparison.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Arg {
-    index: u8,
-    value: u64,
+pub(crate) struct Arg {
+    pub(crate) index: u8,
+    pub(crate) value: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value_two: Option<u64>,
-    op: &'static str,
+    pub(crate) value_two: Option<u64>,
+    pub(crate) op: &'static str,
+}
+
+impl Seccomp {
+    /// Whether it allows any call.
+    pub(crate) fn allows_anything(&self) -> bool {
+        self.syscalls.iter().any(|entry| entry.action == ALLOW)
+    }
 }
 
 impl From<&ArgCmp> for Arg {
@@ -156,7 +163,7 @@ impl Profile {
 
     /// The file.
     pub(crate) fn rendered(self, format: &'static str) -> Result<Rendered, Error> {
-        if !self.seccomp.syscalls.iter().any(|entry| entry.action == ALLOW) {
+        if !self.seccomp.allows_anything() {
             return Err(Error::Empty { format });
         }
         let mut text = serde_json::to_string_pretty(&self.seccomp)

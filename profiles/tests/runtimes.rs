@@ -6,7 +6,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[expect(dead_code, reason = "shared with formats.rs")]
 mod common;
 
 use common::{allow, allow_if};

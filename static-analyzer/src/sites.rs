@@ -103,7 +103,14 @@ mod tests {
         let offset = (0..4096).find(|&at| functions.name(at).as_deref() == Some("work+0x2"));
         let site = Site { module: path.into(), offset: offset.unwrap(), symbol: None };
         let site = Some(site);
-        let call = CallRecord { count: 1, errors: BTreeMap::new(), site, arguments: None };
+        let call = CallRecord {
+            count: 1,
+            errors: BTreeMap::new(),
+            site,
+            arguments: None,
+            checks: Default::default(),
+            marks: Default::default(),
+        };
         let sysno = Sysno::from_name(Arch::X86_64, "openat").unwrap();
         let program = |modules: &&[Module]| Program {
             path: Text::from("/x"),

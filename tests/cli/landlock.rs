@@ -181,24 +181,3 @@ fn the_bundle_has_the_rules_and_emit_gives_the_same() {
         assert!(ran.stdout.contains("/usr/bin/ls"), "{format}: {ran:?}");
     }
 }
-
-#[test]
-fn capabilities_are_those_that_calls_ask_for_and_an_ordinary_program_asks_for_none() {
-    let scene = Scene::new();
-    let trace = |words: &[&str]| {
-        let options = ["trace", "-q", "--no-static", "-o", "c", "--"];
-        scene.profgen(&[&options, words].concat());
-        let ran = scene.profgen(&["emit", "-q", "capabilities", "c"]);
-        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
-        std::fs::remove_dir_all(scene.path("c")).expect("remove");
-        ran.stdout.lines().find(|line| line.starts_with("--cap-drop")).expect("a line").to_owned()
-    };
-    assert_eq!(trace(&["sh", "-c", "ls / | sort >out; rm out"]), "--cap-drop ALL");
-    if let Some(why) = missing(["python3"]) {
-        return skip(&why);
-    }
-    let packet = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)";
-    assert_eq!(trace(&["python3", "-S", "-c", packet]), "--cap-drop ALL --cap-add NET_RAW");
-    let web = "import socket; socket.socket().bind(('127.0.0.1', 80))";
-    assert_eq!(trace(&["python3", "-S", "-c", web]), "--cap-drop ALL --cap-add NET_BIND_SERVICE");
-}

@@ -5,6 +5,7 @@
 //! which builds the [`Trace`].
 
 mod attach;
+mod checks;
 mod modules;
 mod notify;
 mod observe;

@@ -9,9 +9,11 @@ use crate::{
 use libc::AT_EMPTY_PATH;
 use model::{
     Access, Arch, FileOp, Kind, Sysno,
-    trace::{Address, EndpointOperation, FileKind},
+    capability::Check,
+    trace::{Address, EndpointOperation, FileKind, Mark},
 };
 use nix::errno::Errno;
+use std::collections::BTreeSet;
 use supervisor::memory;
 
 /// A call at its entry.
@@ -57,6 +59,12 @@ pub struct Observation {
     pub files: Vec<(Place, Vec<Access>)>,
     /// The addresses that it uses, with the socket's type.
     pub endpoints: Vec<(EndpointOperation, Address, Option<String>)>,
+    /// The socket files behind the addresses, and what was done to them.
+    pub sockets: Vec<(Place, Access)>,
+    /// What the call did that only a capability let it do, other than to the files.
+    pub checks: BTreeSet<Check>,
+    /// What else it did that decides which restrictions the program can live under.
+    pub marks: BTreeSet<Mark>,
     /// The values that decide what it may do, in the order of the plan.
     pub values: Vec<u64>,
     /// The protection that it asks for memory.
@@ -99,6 +107,9 @@ pub fn observe(
     }
     for file in plan.files {
         observation.file(event, plan, namer, file, open_flags);
+    }
+    if sets_id_bit(event, open_flags) {
+        observation.marks.insert(Mark::SetsIdBit);
     }
     observation.special(event, plan, namer);
     observation
@@ -228,7 +239,15 @@ impl Observation {
     ) {
         let address = match address {
             Address::Unix { path, .. } => match namer.place(Base::Current, &path, true) {
-                Ok(Place { named, resolved, .. }) => Address::Unix { path: named, resolved },
+                Ok(place) => {
+                    let (path, resolved) = (place.named.clone(), place.resolved.clone());
+                    let access = match operation {
+                        EndpointOperation::Bind => Access::MakeSocket,
+                        _ => Access::Write,
+                    };
+                    self.sockets.push((place, access));
+                    Address::Unix { path, resolved }
+                }
                 Err(_) => Address::Unix { path, resolved: None },
             },
             other => other,
@@ -289,6 +308,15 @@ fn words32(bytes: &[u8; 24]) -> [u64; 6] {
         *word = u64::from(u32::from_ne_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]));
     }
     words
+}
+
+/// Whether the mode of a file that is made or changed has a set-user-id or set-group-id bit.
+fn sets_id_bit(event: &Event, open_flags: Option<u64>) -> bool {
+    const MAKES: u64 = (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
+    let params = event.sysno.call().map_or(&[][..], |call| call.params);
+    let mode = params.iter().position(|p| matches!(p.kind, Kind::Mode | Kind::NodeMode));
+    mode.is_some_and(|at| event.args[at] & u64::from(libc::S_ISUID | libc::S_ISGID) != 0)
+        && open_flags.is_none_or(|flags| flags & MAKES != 0)
 }
 
 /// The nearest directory descriptor before a path argument that is relative to one.

@@ -4,13 +4,15 @@
 //! Files are only looked at with O_PATH, which opens no device, wakes no pipe and follows no
 //! automount of the last component.
 
+use crate::checks::{Credentials, Owner};
 use libc::{AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS};
-use model::{Text, trace::FileKind};
+use model::{Text, capability::Check, trace::FileKind};
 use nix::{
     errno::Errno,
-    sys::stat::{SFlag, fstat},
+    sys::stat::{FileStat, SFlag, fstat},
 };
 use std::{
+    collections::BTreeSet,
     ffi::CString,
     fs,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
@@ -18,7 +20,7 @@ use std::{
 use supervisor::procfs;
 
 /// A file as a call named it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
     /// Absolute, as named.
     pub named: Text,
@@ -26,6 +28,12 @@ pub struct Place {
     pub resolved: Option<Text>,
     /// What was there, when it could be seen.
     pub found: Option<FileKind>,
+    /// Whose it is, when it was there.
+    pub owner: Option<Owner>,
+    /// The directory from which the kernel went: those above it did not matter.
+    pub start: Text,
+    /// What the call did there that only a capability let it do.
+    pub checks: BTreeSet<Check>,
 }
 
 /// How a process sees the file system.
@@ -87,6 +95,8 @@ pub struct Namer<'a> {
     pub process: i32,
     /// How it sees the file system.
     pub view: &'a View,
+    /// Who it is, where that matters: without capabilities the kernel's answers say it all.
+    pub credentials: Option<&'a Credentials>,
 }
 
 impl Namer<'_> {
@@ -95,10 +105,22 @@ impl Namer<'_> {
     /// # Errors
     /// When the base is gone or no directory that has a path.
     pub fn place(&self, base: Base, path: &Text, follow: bool) -> nix::Result<Place> {
-        let named = self.absolute(base, path)?;
-        let (found_at, found) = self.look(base, path, &named, follow);
+        let start = self.start(base, path)?;
+        let named = absolute(&start, path);
+        let (found_at, stat) = self.look(base, path, &named, follow);
         let resolved = found_at.filter(|at| *at != named);
-        Ok(Place { named, resolved, found })
+        let (found, owner) = match stat {
+            Looked::There(kind, owner) => (kind, owner),
+            Looked::Absent => (Some(FileKind::Absent), None),
+            Looked::Unknown => (None, None),
+        };
+        Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new() })
+    }
+
+    /// Whose a directory is, by its absolute path.
+    pub fn owner_of(&self, directory: &Text) -> Option<Owner> {
+        let fd = self.open(Base::Current, directory.as_bytes(), directory, true).ok()?;
+        self.facts(&fd).1
     }
 
     /// The file behind a descriptor.
@@ -108,8 +130,24 @@ impl Namer<'_> {
     pub fn descriptor(&self, fd: i32) -> nix::Result<Place> {
         let named = self.link(Base::Descriptor(fd))?;
         let proc_path = format!("/proc/{}/fd/{fd}", self.tid);
-        let found = open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok().and_then(|fd| kind(&fd));
-        Ok(Place { named, resolved: None, found })
+        let fd = open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok();
+        let (found, owner) = fd.map_or((None, None), |fd| self.facts(&fd));
+        // What is open needs no search.
+        let start = named.clone();
+        Ok(Place { named, resolved: None, found, owner, start, checks: BTreeSet::new() })
+    }
+
+    /// Whose the file behind a descriptor is, also one without a name.
+    pub fn owner_behind(&self, fd: i32) -> Option<Owner> {
+        let proc_path = format!("/proc/{}/fd/{fd}", self.tid);
+        self.facts(&open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok()?).1
+    }
+
+    /// What an open descriptor is, and whose.
+    fn facts(&self, fd: &OwnedFd) -> (Option<FileKind>, Option<Owner>) {
+        let Ok(stat) = fstat(fd) else { return (None, None) };
+        let owner = self.credentials.map(|reader| Owner::new(&stat, fd.as_raw_fd(), reader));
+        (Some(kind(&stat)), owner)
     }
 
     /// The path of a directory or file that is open; one that has no name any more has none.
@@ -122,45 +160,30 @@ impl Namer<'_> {
         }
     }
 
-    fn absolute(&self, base: Base, path: &Text) -> nix::Result<Text> {
-        let mut named = Vec::with_capacity(path.as_bytes().len() + 32);
+    /// The directory from which a path is followed.
+    fn start(&self, base: Base, path: &Text) -> nix::Result<Text> {
         if path.as_bytes().first() == Some(&b'/') {
-            if let Some((_, root)) = &self.view.root {
-                named.extend_from_slice(root.as_bytes());
-            }
-        } else {
-            named.extend_from_slice(self.link(base)?.as_bytes());
+            return Ok(match &self.view.root {
+                Some((_, root)) => root.clone(),
+                None => Text::from("/"),
+            });
         }
-        for part in path.as_bytes().split(|&byte| byte == b'/') {
-            if !part.is_empty() && part != b"." {
-                if named.last() != Some(&b'/') {
-                    named.push(b'/');
-                }
-                named.extend_from_slice(part);
-            }
-        }
-        if named.is_empty() {
-            named.push(b'/');
-        }
-        Ok(Text::from(named))
+        self.link(base)
     }
 
     /// Where the path leads now, and what is there.
-    fn look(
-        &self,
-        base: Base,
-        path: &Text,
-        named: &Text,
-        follow: bool,
-    ) -> (Option<Text>, Option<FileKind>) {
+    fn look(&self, base: Base, path: &Text, named: &Text, follow: bool) -> (Option<Text>, Looked) {
         match self.open(base, path.as_bytes(), named, follow) {
-            Ok(fd) => (self.path_of(&fd), kind(&fd)),
+            Ok(fd) => {
+                let (kind, owner) = self.facts(&fd);
+                (self.path_of(&fd), Looked::There(kind, owner))
+            }
             Err(Errno::ENOENT) => {
-                (self.absent(base, path.as_bytes(), named, follow, 0), Some(FileKind::Absent))
+                (self.absent(base, path.as_bytes(), named, follow, 0), Looked::Absent)
             }
             // A component that is no directory: nothing can be there.
-            Err(Errno::ENOTDIR) => (None, Some(FileKind::Absent)),
-            Err(_) => (None, None),
+            Err(Errno::ENOTDIR) => (None, Looked::Absent),
+            Err(_) => (None, Looked::Unknown),
         }
     }
 
@@ -263,6 +286,33 @@ impl Namer<'_> {
     }
 }
 
+/// What a look at a path gave.
+enum Looked {
+    There(Option<FileKind>, Option<Owner>),
+    Absent,
+    Unknown,
+}
+
+/// The path that starts at the directory `start`.
+fn absolute(start: &Text, path: &Text) -> Text {
+    let mut named = Vec::with_capacity(path.as_bytes().len() + 32);
+    if start.as_bytes() != b"/" {
+        named.extend_from_slice(start.as_bytes());
+    }
+    for part in path.as_bytes().split(|&byte| byte == b'/') {
+        if !part.is_empty() && part != b"." {
+            if named.last() != Some(&b'/') {
+                named.push(b'/');
+            }
+            named.extend_from_slice(part);
+        }
+    }
+    if named.is_empty() {
+        named.push(b'/');
+    }
+    Text::from(named)
+}
+
 trait TrimSlashes {
     fn trim_ascii_end_slashes(&self) -> &[u8];
 }
@@ -305,10 +355,9 @@ fn open(directory: i32, path: &[u8], flags: i32, resolve: u64) -> nix::Result<Ow
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// What kind of file an open descriptor is.
-fn kind(fd: &OwnedFd) -> Option<FileKind> {
-    let mode = SFlag::from_bits_truncate(fstat(fd).ok()?.st_mode & SFlag::S_IFMT.bits());
-    Some(match mode {
+/// What kind of file it is.
+fn kind(stat: &FileStat) -> FileKind {
+    match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => FileKind::File,
         SFlag::S_IFDIR => FileKind::Directory,
         SFlag::S_IFLNK => FileKind::Symlink,
@@ -317,7 +366,7 @@ fn kind(fd: &OwnedFd) -> Option<FileKind> {
         SFlag::S_IFIFO => FileKind::Fifo,
         SFlag::S_IFSOCK => FileKind::Socket,
         _ => FileKind::Anonymous,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -331,6 +380,7 @@ mod tests {
             tid: nix::unistd::gettid().as_raw(),
             process: std::process::id() as i32,
             view: &VIEW,
+            credentials: None,
         }
     }
 
@@ -379,7 +429,8 @@ mod tests {
     fn self_means_the_traced_process() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id() as i32;
-        let namer = Namer { tid: pid, process: pid, view: &View::default() };
+        let view = View::default();
+        let namer = Namer { tid: pid, process: pid, view: &view, credentials: None };
         let place = namer.place(Base::Current, &Text::from("/proc/self/status"), true).unwrap();
         assert_eq!(place.named, Text::from("/proc/self/status"));
         assert_eq!(place.resolved, Some(Text::from(format!("/proc/{pid}/status").as_str())));

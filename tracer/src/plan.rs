@@ -1,6 +1,6 @@
 //! What to look at in each system call, worked out once per call from the call table.
 
-use model::{FileOp, Kind, Sysno};
+use model::{FileOp, Kind, Sysno, capability::Check};
 use std::collections::HashMap;
 
 /// An argument whose value is evidence.
@@ -54,6 +54,8 @@ pub enum Special {
     ChangesView,
     /// seccomp(2) or prctl(2), by which a program can filter itself.
     Filter,
+    /// The ids or capabilities of the process change.
+    ChangesCredentials,
     /// The process ends, with the status of argument 0.
     ExitProcess,
 }
@@ -71,6 +73,8 @@ pub struct Plan {
     pub open_flags: Option<Value>,
     /// The argument that holds AT_ flags, when there is one.
     pub at_flags: Option<usize>,
+    /// What it may do only with a capability.
+    pub checks: Vec<Check>,
     /// What else.
     pub special: Special,
     /// Whether its result is evidence.
@@ -116,6 +120,7 @@ impl Plan {
             values,
             files,
             at_flags,
+            checks: Check::of_call(name).collect(),
             special,
             wants_result: !files.is_empty() || addressed || special == Special::Socketcall,
         }
@@ -123,7 +128,10 @@ impl Plan {
 
     /// Whether counting is all there is to do after the first time.
     pub fn only_counts(&self) -> bool {
-        self.values.is_empty() && self.files.is_empty() && self.special == Special::None
+        self.values.is_empty()
+            && self.files.is_empty()
+            && self.checks.is_empty()
+            && self.special == Special::None
     }
 }
 
@@ -147,6 +155,10 @@ fn special(sysno: Sysno, name: &str) -> Special {
         "socketcall" => Special::Socketcall,
         "chroot" | "pivot_root" | "unshare" | "setns" => Special::ChangesView,
         "seccomp" | "prctl" => Special::Filter,
+        "setgroups" | "setgroups32" | "capset" => Special::ChangesCredentials,
+        name if name.starts_with("set") && name.trim_end_matches("32").ends_with("id") => {
+            Special::ChangesCredentials
+        }
         "exit_group" => Special::ExitProcess,
         _ => Special::None,
     }

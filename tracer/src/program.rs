@@ -2,9 +2,11 @@
 
 use crate::{observe::Observation, paths::Place, plan::Slots};
 use model::{
-    Access, Arguments, Text, errno,
+    Access, Arguments, Text,
+    capability::Check,
+    errno,
     trace::{
-        Address, CallRecord, Cut, Endpoint, EndpointOperation, FileKind, FileRecord, Module,
+        Address, CallRecord, Cut, Endpoint, EndpointOperation, FileKind, FileRecord, Mark, Module,
         Outcomes, Program, Site,
     },
 };
@@ -24,6 +26,8 @@ struct CallState {
     site: Option<Site>,
     located: bool,
     arguments: Option<Arguments>,
+    checks: BTreeSet<Check>,
+    marks: BTreeSet<Mark>,
     /// The last row of values: most calls repeat it.
     last: Vec<u64>,
 }
@@ -38,6 +42,8 @@ struct FileKey {
 struct FileState {
     found: BTreeSet<FileKind>,
     accesses: BTreeMap<Access, Outcomes>,
+    checks: BTreeSet<Check>,
+    moves: BTreeSet<Text>,
 }
 
 type EndpointKey = (EndpointOperation, Address, Option<String>);
@@ -63,7 +69,11 @@ pub struct ProgramState {
 pub struct Pending {
     program: usize,
     slot: usize,
-    files: Vec<(FileKey, Vec<Access>)>,
+    files: Vec<(FileKey, Vec<Access>, BTreeSet<Check>)>,
+    /// The file that was moved or linked, and where to.
+    moved: Option<(FileKey, Text)>,
+    checks: BTreeSet<Check>,
+    marks: BTreeSet<Mark>,
     endpoints: Vec<EndpointKey>,
 }
 
@@ -71,6 +81,11 @@ impl Pending {
     /// The program whose call it is.
     pub fn program(&self) -> usize {
         self.program
+    }
+
+    /// Whether something of it only counts when the call succeeded.
+    pub fn is_conditional(&self) -> bool {
+        !self.checks.is_empty() || !self.marks.is_empty()
     }
 }
 
@@ -137,12 +152,24 @@ impl ProgramState {
             observation.protection.is_some_and(|bits| bits & write_execute == write_execute);
         let files =
             observation.files.into_iter().map(|(place, accesses)| self.file(place, accesses));
-        let files = files.collect();
+        let files: Vec<(FileKey, Vec<Access>, BTreeSet<Check>)> = files.collect();
+        let moves = [Access::RenameFrom, Access::Exchange, Access::LinkFrom];
+        let moved = match &files[..] {
+            [(from, accesses, _), (to, ..)] if moves.iter().any(|how| accesses.contains(how)) => {
+                Some((from.clone(), to.named.clone()))
+            }
+            _ => None,
+        };
+        let (checks, marks) = (observation.checks, observation.marks);
         let endpoints = observation.endpoints.into_iter().map(|key| self.endpoint(key)).collect();
-        Pending { program: index, slot, files, endpoints }
+        Pending { program: index, slot, files, moved, checks, marks, endpoints }
     }
 
-    fn file(&mut self, place: Place, accesses: Vec<Access>) -> (FileKey, Vec<Access>) {
+    fn file(
+        &mut self,
+        place: Place,
+        accesses: Vec<Access>,
+    ) -> (FileKey, Vec<Access>, BTreeSet<Check>) {
         let mut key = FileKey { named: place.named, resolved: place.resolved };
         if self.files.len() >= FILES_BOUND && !self.files.contains_key(&key) {
             self.files_cut = true;
@@ -153,7 +180,7 @@ impl ProgramState {
             }
         }
         self.files.entry(key.clone()).or_default().found.extend(place.found);
-        (key, accesses)
+        (key, accesses, place.checks)
     }
 
     fn endpoint(&mut self, mut key: EndpointKey) -> EndpointKey {
@@ -187,10 +214,21 @@ impl ProgramState {
             (Some(_), None) => outcomes.ok += 1,
             (Some(_), Some(name)) => *outcomes.failed.entry(name.to_owned()).or_default() += 1,
         };
-        for (key, accesses) in pending.files {
+        let worked = failed.is_none();
+        for (key, accesses, checks) in pending.files {
             let file = self.files.entry(key).or_default();
+            if worked {
+                file.checks.extend(checks);
+            }
             for access in accesses {
                 settle(file.accesses.entry(access).or_default());
+            }
+        }
+        if worked {
+            self.calls[pending.slot].checks.extend(pending.checks);
+            self.calls[pending.slot].marks.extend(pending.marks);
+            if let Some((from, to)) = pending.moved {
+                self.files.entry(from).or_default().moves.insert(to);
             }
         }
         for key in pending.endpoints {
@@ -219,6 +257,8 @@ impl ProgramState {
                 errors: errors.collect(),
                 site: call.site,
                 arguments: call.arguments,
+                checks: call.checks,
+                marks: call.marks,
             };
             calls.insert(slots.plan(slot).sysno, record);
         }
@@ -229,6 +269,8 @@ impl ProgramState {
             resolved: key.resolved,
             found: state.found,
             accesses: state.accesses,
+            checks: state.checks,
+            moves: state.moves,
         });
         let mut endpoints: Vec<_> = self.endpoints.into_iter().collect();
         endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -2,6 +2,7 @@
 //! what is new about it, and what may have been missed.
 
 use crate::{
+    checks::{Credentials, Directories, Looker, user_namespace},
     modules,
     observe::{Event, Observation, observe, sets_filter},
     paths::{Namer, View},
@@ -10,7 +11,8 @@ use crate::{
 };
 use model::{
     Access, KillTarget, Sysno, Text,
-    trace::{Completeness, Ended, Privileged, Process, Program, Untraced},
+    capability::Check,
+    trace::{Completeness, Ended, Mark, Privileged, Process, Program, Untraced},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -40,6 +42,9 @@ struct ProcessState {
     /// Parsed when first needed, dropped when they may have changed.
     mappings: Option<Vec<Mapping>>,
     view: Option<View>,
+    /// Read when first needed, dropped when they may have changed.
+    credentials: Option<Credentials>,
+    directories: Directories,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
 }
@@ -73,6 +78,10 @@ pub struct Recorder {
     processes: HashMap<i32, ProcessState>,
     records: Vec<ProcessRecord>,
     threads: HashMap<i32, i32>,
+    /// The name space for users in which the command was started: only there its capabilities count.
+    users: Option<Text>,
+    /// Counts what may have changed whose directories are.
+    generation: u64,
     privileges_kept: bool,
     sees_denied: bool,
     calls: u64,
@@ -94,6 +103,8 @@ impl Recorder {
             processes: HashMap::new(),
             records: Vec::new(),
             threads: HashMap::new(),
+            users: None,
+            generation: 0,
             privileges_kept,
             sees_denied,
             calls: 0,
@@ -184,7 +195,15 @@ impl Recorder {
             counts: Vec::new(),
             ended: None,
         });
-        let state = ProcessState { id, program, mappings: None, view: None, exiting: None };
+        let state = ProcessState {
+            id,
+            program,
+            mappings: None,
+            view: None,
+            credentials: None,
+            directories: Directories::default(),
+            exiting: None,
+        };
         self.processes.insert(process, state);
         self.threads.insert(process, process);
     }
@@ -229,6 +248,7 @@ impl Recorder {
         let Some(state) = self.processes.get_mut(&process) else { return };
         state.program = program;
         state.mappings = None;
+        state.credentials = None;
         state.exiting = None;
         let record = &mut self.records[state.id];
         if record.programs.last() != Some(&program) {
@@ -310,11 +330,28 @@ impl Recorder {
         if plan.only_counts() {
             return Next::Proceed;
         }
+        let looks = !plan.files.is_empty()
+            || !plan.checks.is_empty()
+            || matches!(plan.special, Special::Address(_));
+        if looks && state.credentials.is_none() {
+            state.credentials = credentials(event.tid, process, &mut self.users);
+        }
+        let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
-        let namer = Namer { tid: event.tid, process, view };
+        let namer = Namer { tid: event.tid, process, view, credentials: who };
         let threads = &self.threads;
         let target = |argument| kill_target(threads, process, argument);
-        let observation = observe(event, plan, &namer, &target);
+        let mut observation = observe(event, plan, &namer, &target);
+        if let Some(who) = who {
+            state.directories.refresh(self.generation);
+            let directories = &state.directories;
+            let looker = Looker { event, plan, who, namer: &namer, directories, target: &target };
+            looker.look(&mut observation);
+        }
+        if plan.special == Special::Execute && gains_privileges(process, &observation) {
+            observation.marks.insert(Mark::GainsPrivileges);
+        }
+        self.generation += u64::from(changes_owners(&observation, &plan.checks));
         if !valid() {
             return Next::Proceed;
         }
@@ -323,7 +360,7 @@ impl Recorder {
         let plan = self.slots.plan(slot);
         let names = plan.values.iter().map(|value| value.name);
         let pending = self.programs[index].take(index, slot, names, observation);
-        if plan.wants_result {
+        if plan.wants_result || pending.is_conditional() {
             Next::Result(pending)
         } else {
             self.programs[index].settle(pending, Some(0));
@@ -347,15 +384,28 @@ impl Recorder {
             Special::ChangesView => {
                 if let Some(state) = self.processes.get_mut(&process) {
                     state.view = None;
+                    state.credentials = None;
+                    state.directories = Directories::default();
                 }
             }
-            Special::Filter => self.filters(event, program),
+            Special::ChangesCredentials => self.forget_credentials(process),
+            Special::Filter => {
+                // prctl also changes no_new_privs and capabilities.
+                self.forget_credentials(process);
+                self.filters(event, program);
+            }
             Special::ExitProcess => {
                 if let Some(state) = self.processes.get_mut(&process) {
                     state.exiting = Some(event.args[0] as i32 & 0xff);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn forget_credentials(&mut self, process: i32) {
+        if let Some(state) = self.processes.get_mut(&process) {
+            state.credentials = None;
         }
     }
 
@@ -450,6 +500,36 @@ fn by_call(slots: &Slots, counts: &[u64]) -> std::collections::BTreeMap<Sysno, u
     counted.map(|(slot, &count)| (slots.plan(slot).sysno, count)).collect()
 }
 
+/// Who a thread is. In a name space for users that is not the command's own it is powerless.
+fn credentials(tid: i32, process: i32, users: &mut Option<Text>) -> Option<Credentials> {
+    let who = Credentials::of(tid)?;
+    if !who.is_privileged() {
+        return Some(who);
+    }
+    let namespace = user_namespace(process)?;
+    let own = users.get_or_insert_with(|| namespace.clone());
+    Some(if *own == namespace { who } else { who.powerless() })
+}
+
+/// Whether a call may change whose directories are, or which they are.
+fn changes_owners(observation: &Observation, checks: &[Check]) -> bool {
+    let changes = |access: &Access| {
+        matches!(
+            access,
+            Access::ChangeMetadata
+                | Access::MakeDirectory
+                | Access::RemoveDirectory
+                | Access::RenameFrom
+                | Access::Exchange
+                | Access::Mount
+                | Access::Root
+        )
+    };
+    checks.contains(&Check::Owner)
+        || checks.contains(&Check::Give)
+        || observation.files.iter().any(|(_, accesses)| accesses.iter().any(changes))
+}
+
 fn locate(state: &mut ProcessState, process: i32, event: &Event) -> Option<model::trace::Site> {
     let known = state.mappings.as_ref();
     if let Some(site) = known.and_then(|known| procfs::call_site(known, event.instruction_pointer))
@@ -485,6 +565,14 @@ fn without_deleted(path: Text) -> Text {
         Some(plain) => Text::from(plain),
         None => path,
     }
+}
+
+/// Whether a file that a call executes gives privileges.
+fn gains_privileges(process: i32, observation: &Observation) -> bool {
+    observation.files.iter().any(|(place, accesses)| {
+        let path = place.resolved.as_ref().unwrap_or(&place.named);
+        accesses.contains(&Access::Execute) && privilege(process, path).is_some()
+    })
 }
 
 /// What the file at `path` would give to `process`, when that is more than it has.

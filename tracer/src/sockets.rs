@@ -93,6 +93,24 @@ pub fn borrow(process: i32, fd: i32) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(Errno::result(copy)? as i32) })
 }
 
+/// The protocol of a socket of a process.
+pub fn protocol(process: i32, fd: i32) -> Option<i32> {
+    let socket = borrow(process, fd).ok()?;
+    let mut protocol: libc::c_int = 0;
+    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `size` bytes to the number.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PROTOCOL,
+            (&raw mut protocol).cast(),
+            &raw mut size,
+        )
+    };
+    (result == 0).then_some(protocol)
+}
+
 /// The type of a socket, `stream`; `None` when it is no socket.
 pub fn type_name(socket: &OwnedFd) -> Option<String> {
     let kind = socket::getsockopt(socket, socket::sockopt::SockType).ok()?;

@@ -6,6 +6,7 @@
 use model::{
     Analysis, Arch, Arguments, Decision, Policy, Subject, Sysno, Text, Verdict,
     analysis::{AnalysedProgram, Layer, Options, Phase, PredictedCall},
+    capability::Check,
     policy::{ArgumentRules, Entry, Observed, Origins, Settings, Strategy},
     trace::Site,
 };
@@ -33,7 +34,9 @@ pub fn observed(calls: &[&str]) -> Policy {
         let seen = Observed {
             runs: BTreeSet::from(["1".to_owned()]),
             programs: BTreeMap::from([(Text::from("/bin/a"), Some(place()))]),
+            checks: checks(name, arguments.as_ref()),
             arguments,
+            ..Observed::default()
         };
         let origins = Origins { observed: Some(seen), ..Origins::default() };
         policy.calls.insert(sysno(name), Entry { origins, ..Entry::default() });
@@ -86,4 +89,10 @@ pub fn decided(decisions: &[(&str, Verdict)]) -> Policy {
 
 fn place() -> Site {
     Site { module: Text::from("/lib/libc.so.6"), offset: 16, symbol: Some("there+0x4".to_owned()) }
+}
+
+/// What a call may ask for that takes a capability.
+fn checks(name: &str, arguments: Option<&Arguments>) -> BTreeSet<Check> {
+    let value = |name: &str| arguments?.column(name).first().copied();
+    Check::of_call(name).filter(|check| check.asked(value)).collect()
 }

@@ -1,5 +1,6 @@
 //! Policies for the tests of this crate.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use model::{
@@ -12,7 +13,7 @@ pub fn origins() -> Origins {
     let observed = Observed {
         runs: BTreeSet::from(["0000000000000001".to_owned()]),
         programs: BTreeMap::from([(Text::from("/bin/a"), None)]),
-        arguments: None,
+        ..Observed::default()
     };
     Origins { observed: Some(observed), ..Origins::default() }
 }
