@@ -76,16 +76,24 @@ fn audit(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure> {
     let (command, signals) =
         command_with_signals(&arguments.command).context("cannot prepare the command")?;
     let command = command.map_err(|error| Failure::with(error.status(), error.into()))?;
-    let audit =
-        confine::audit(policy, &command, &signals).map_err(|error| failure(arguments, error))?;
+    let landlock = landlock(arguments, policy);
+    let keep = keep(arguments, policy).ok().flatten();
+    let confinement = Confinement { policy, landlock: landlock.as_ref(), keep };
+    let audit = confine::audit(&confinement, &command, &signals, &mut tracer::Watcher::new())
+        .map_err(|error| failure(arguments, error))?;
     signals.finish();
     for violation in &audit.violations {
         say(&describe(violation));
     }
+    for ((program, offence), count) in &audit.offences {
+        let times = if *count == 1 { String::new() } else { format!(" {count} times") };
+        say(&format!("would deny {program}: {}{times} (no {})", offence.what, offence.lacks));
+    }
     if audit.unknown > 0 {
         say(&format!("would deny {} calls of an unknown architecture", audit.unknown));
     }
-    match (audit.violations.is_empty() && audit.unknown == 0, audit.ended) {
+    let clean = audit.violations.is_empty() && audit.offences.is_empty() && audit.unknown == 0;
+    match (clean, audit.ended) {
         (false, _) => Ok(Status::Code(1)),
         (true, Some(ended)) => Ok(Status::Like(ended)),
         (true, None) => Err(anyhow::anyhow!("cannot tell how the command ended").into()),

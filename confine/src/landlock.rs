@@ -55,7 +55,7 @@ pub(crate) fn restrict(
     }
     let mut ruleset = create(policy)?;
     if !policy.handled_fs.is_empty() {
-        for (path, rights) in grants(policy, command) {
+        for (path, rights) in grants(policy, &Values::of(policy, command), command) {
             let Ok(parent) = PathFd::new(path.as_path()) else {
                 enforced.missing.push(path);
                 continue;
@@ -111,11 +111,14 @@ fn restrict_self(ruleset: RulesetCreated) -> Result<RulesetStatus, ConfineError>
 
 /// The rights by path: those of the policy, and what the command itself needs to start, which a
 /// person asked for by naming it.
-fn grants(policy: &LandlockPolicy, command: &Command) -> BTreeMap<Text, BTreeSet<FsRight>> {
+pub(crate) fn grants(
+    policy: &LandlockPolicy,
+    values: &Values,
+    command: &Command,
+) -> BTreeMap<Text, BTreeSet<FsRight>> {
     let mut grants = BTreeMap::<Text, BTreeSet<FsRight>>::new();
-    let values = values(policy, command);
     for (place, rule) in &policy.rules {
-        for path in paths(place, &values) {
+        for path in values.paths(place) {
             grants.entry(path).or_default().extend(&rule.rights);
         }
     }
@@ -126,25 +129,31 @@ fn grants(policy: &LandlockPolicy, command: &Command) -> BTreeMap<Text, BTreeSet
     grants
 }
 
-fn paths(place: &Place, values: &BTreeMap<String, BTreeSet<Text>>) -> Vec<Text> {
-    match &place.variable {
-        None => vec![place.path.clone()],
-        Some(name) => {
-            values.get(name).into_iter().flatten().map(|value| place.below(value)).collect()
+/// What the variables of a policy mean for a command.
+pub(crate) struct Values(BTreeMap<String, BTreeSet<Text>>);
+
+impl Values {
+    /// From the command's environment; where it has none, from what the runs had.
+    pub(crate) fn of(policy: &LandlockPolicy, command: &Command) -> Values {
+        let mut values = policy.variables.clone();
+        let environment = command.environment.iter().map(|entry| entry.as_bytes());
+        for (name, value) in model::trace::Command::places(environment) {
+            values.insert(name, BTreeSet::from([value]));
+        }
+        if let Ok(directory) = std::env::current_dir() {
+            values.insert("CWD".to_owned(), BTreeSet::from([Text::from(directory.as_path())]));
+        }
+        Values(values)
+    }
+
+    fn paths(&self, place: &Place) -> Vec<Text> {
+        match &place.variable {
+            None => vec![place.path.clone()],
+            Some(name) => {
+                self.0.get(name).into_iter().flatten().map(|value| place.below(value)).collect()
+            }
         }
     }
-}
-
-fn values(policy: &LandlockPolicy, command: &Command) -> BTreeMap<String, BTreeSet<Text>> {
-    let mut values = policy.variables.clone();
-    let environment = command.environment.iter().map(|entry| entry.as_bytes());
-    for (name, value) in model::trace::Command::places(environment) {
-        values.insert(name, BTreeSet::from([value]));
-    }
-    if let Ok(directory) = std::env::current_dir() {
-        values.insert("CWD".to_owned(), BTreeSet::from([Text::from(directory.as_path())]));
-    }
-    values
 }
 
 /// The file of the command and the interpreters that the kernel runs for it.

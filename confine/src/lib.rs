@@ -4,12 +4,14 @@
 mod audit;
 mod capabilities;
 mod enforce;
+mod judge;
 mod landlock;
 
 pub use self::landlock::{Enforced, kernel_abi};
 pub use audit::{Audit, Violation, audit};
 pub use capabilities::Dropped;
 pub use enforce::{Confinement, Level, Report, enforce};
+pub use judge::Offence;
 
 use nix::errno::Errno;
 use supervisor::{LaunchError, command::describe};

@@ -17,6 +17,7 @@ pub mod signals;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wait;
+pub mod witness;
 
 pub use capset::CapSet;
 pub use command::{Command, CommandError};

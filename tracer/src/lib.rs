@@ -15,8 +15,10 @@ mod program;
 mod ptrace;
 mod recorder;
 mod sockets;
+mod watch;
 
 pub use recorder::{BEFORE_EXEC, Progress, Recorder};
+pub use watch::Watcher;
 
 use model::{
     Arch, Text, Trace,
