@@ -99,6 +99,13 @@ pub struct TraceArguments {
     /// Record a process that is already running, until it ends or profgen is interrupted
     #[arg(long, value_name = "N", conflicts_with = "command")]
     pub pid: Option<i32>,
+    /// Count, too, what the kernel is asked about Linux capabilities (as root, from Linux 6.14)
+    #[arg(long, conflicts_with = "pid")]
+    pub measure_capabilities: bool,
+    /// Run the command again without each capability that it may need, with nothing to read and its
+    /// output discarded, and keep those without which it does something else
+    #[arg(long, conflicts_with = "pid")]
+    pub confirm_capabilities: bool,
     /// Fail with status 125 when the record may have missed something
     #[arg(long)]
     pub strict: bool,

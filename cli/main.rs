@@ -4,6 +4,7 @@
 mod analyze;
 mod arguments;
 mod bundle;
+mod confirm;
 mod decide;
 mod diff;
 mod emit;

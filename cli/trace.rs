@@ -4,6 +4,7 @@ use crate::{
     analyze::cache_directory,
     arguments::{EngineArgument, TraceArguments},
     bundle::{self, Bundle, Place},
+    confirm,
     exit::{Failure, Status, say},
     inherited::command_with_signals,
     merge::settings,
@@ -27,9 +28,13 @@ pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
         None => Some(command.map_err(|error| Failure::with(error.status(), error.into()))?),
     };
     let mut trace = record(arguments, command.as_ref(), signals.clone())?;
+    let confirming = signals.clone();
     signals.finish();
     if !arguments.no_static {
         static_analyzer::name_sites(&mut trace);
+    }
+    if let (true, Some(command)) = (arguments.confirm_capabilities, &command) {
+        confirm::confirm(&mut trace, command, &confirming, arguments.quiet)?;
     }
     let written = keep(&place, &trace, arguments)?;
     if !arguments.quiet {
@@ -72,6 +77,7 @@ fn record(
         },
         signals,
         progress: Box::new(move |recorder| progress.show(recorder)),
+        measure: arguments.measure_capabilities || arguments.confirm_capabilities,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let subject = match (command, arguments.pid) {

@@ -201,7 +201,7 @@ fn capabilities(keep: CapSet, act: &Act, offences: &mut BTreeSet<Offence>) {
         let kept = |name: &&str| capability::number(name).is_some_and(|n| keep.has(n));
         if !either.iter().any(|name| kept(name)) {
             let place = place.map_or_else(String::new, |path| format!(": {path}"));
-            let what = format!("what {}{place}", check.reason());
+            let what = format!("{}{place}", check.reason());
             offences.insert(Offence { what, lacks: either.join(" or ") });
         }
     };

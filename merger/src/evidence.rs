@@ -24,6 +24,7 @@ pub(crate) fn observed(trace: Trace) -> Policy {
         gaps: trace.completeness.gaps().into_iter().collect(),
         places,
         single: trace.processes.len() == 1,
+        capabilities: trace.capabilities,
     };
     policy.evidence.insert(run.clone(), evidence);
     for program in trace.programs {
@@ -107,6 +108,7 @@ pub(crate) fn predicted(analysis: Analysis) -> Policy {
         gaps: gaps(&analysis.programs),
         places: BTreeMap::new(),
         single: false,
+        capabilities: None,
     };
     policy.evidence.insert(id.clone(), evidence);
     for program in analysis.programs {

@@ -39,6 +39,7 @@ fn program() -> (Policy, LandlockPolicy) {
         gaps: BTreeSet::new(),
         places: BTreeMap::new(),
         single: true,
+        capabilities: None,
     };
     policy.evidence.insert("0000000000000001".to_owned(), evidence);
     let identity = ProgramIdentity { executed: true, ..ProgramIdentity::default() };
