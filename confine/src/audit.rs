@@ -188,8 +188,11 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the filter would.
+    /// Whether the filter would. A negative number is no call, and gets ENOSYS either way.
     fn denies(&self, notification: &Notification) -> bool {
+        if notification.number >= 1 << 31 {
+            return false;
+        }
         let Notification { arch, number: nr, args, instruction_pointer, .. } = *notification;
         let data = SeccompData { nr, arch, instruction_pointer, args };
         verdict(&self.calls, &data) != Action::Allow
