@@ -146,14 +146,13 @@ impl<'a> Judge<'a> {
                 ) => {
                     self.bound.insert(name.clone());
                 }
-                (_, Address::Abstract { name }) => {
+                (_, Address::Abstract { name })
                     if policy.scoped.contains(&Scope::AbstractUnixSocket)
-                        && !self.bound.contains(name)
-                    {
-                        let what = format!("{} the abstract socket @{name}", word(*operation));
-                        let lacks = Scope::AbstractUnixSocket.name().to_owned();
-                        offences.insert(Offence { what, lacks });
-                    }
+                        && !self.bound.contains(name) =>
+                {
+                    let what = format!("{} the abstract socket @{name}", word(*operation));
+                    let lacks = Scope::AbstractUnixSocket.name().to_owned();
+                    offences.insert(Offence { what, lacks });
                 }
                 (_, Address::Inet { port, .. }) if socket.as_deref() == Some("stream") => {
                     let right = match operation {
@@ -198,8 +197,8 @@ fn signals(policy: &LandlockPolicy, act: &Act, offences: &mut BTreeSet<Offence>)
 fn capabilities(keep: CapSet, act: &Act, offences: &mut BTreeSet<Offence>) {
     let mut need = |check: &Check, place: Option<&Text>| {
         let either = check.capabilities();
-        let kept = |name: &&str| capability::number(name).is_some_and(|n| keep.has(n));
-        if !either.iter().any(|name| kept(name)) {
+        let kept = |name: &&'static str| capability::number(name).is_some_and(|n| keep.has(n));
+        if !either.iter().any(kept) {
             let place = place.map_or_else(String::new, |path| format!(": {path}"));
             let what = format!("{}{place}", check.reason());
             offences.insert(Offence { what, lacks: either.join(" or ") });
@@ -299,4 +298,112 @@ fn of_process(path: &Text, process: i32) -> Text {
         }
     }
     path.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FsRight::*;
+    use supervisor::command::Inherited;
+
+    fn file(found: FileKind, accesses: &[Access]) -> FileAct {
+        FileAct {
+            named: Text::from("/d/f"),
+            resolved: None,
+            found: Some(found),
+            accesses: accesses.to_vec(),
+            checks: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn what_fails_before_landlock_is_asked_needs_no_right() {
+        use FileKind::{Absent, Directory, File};
+        for (access, found, rights) in [
+            (Access::Read, File, vec![ReadFile]),
+            (Access::Read, Absent, vec![]),
+            (Access::Read, Directory, vec![ReadDir]),
+            (Access::Write, File, vec![WriteFile]),
+            (Access::Write, Directory, vec![]),
+            (Access::Truncate, File, vec![Truncate]),
+            (Access::Truncate, Absent, vec![]),
+            (Access::Create, Absent, vec![MakeReg]),
+            (Access::Create, File, vec![]),
+            (Access::MakeDirectory, Absent, vec![MakeDir]),
+            (Access::MakeDirectory, Directory, vec![]),
+            (Access::MakeSymlink, File, vec![]),
+            (Access::Remove, File, vec![RemoveFile]),
+            (Access::Remove, Absent, vec![]),
+            (Access::RemoveDirectory, Directory, vec![RemoveDir]),
+            (Access::RemoveDirectory, File, vec![]),
+            (Access::Execute, File, vec![Execute, ReadFile]),
+            (Access::Metadata, File, vec![]),
+        ] {
+            let asked = required(access, &file(found, &[access]), &[]);
+            assert_eq!(asked, rights, "{access} of {found:?}");
+        }
+        let created = file(Absent, &[Access::Write, Access::Create]);
+        assert_eq!(required(Access::Write, &created, &[]), [WriteFile]);
+        let nameless = file(Directory, &[Access::MakeFile]);
+        assert_eq!(required(Access::MakeFile, &nameless, &[]), [MakeReg, WriteFile]);
+    }
+
+    #[test]
+    fn a_pipe_behind_a_descriptor_has_no_place() {
+        let mut pipe = file(FileKind::Fifo, &[Access::Read]);
+        for name in ["/dev/stdin", "/dev/fd/0", "/proc/12/fd/0"] {
+            pipe.named = Text::from(name);
+            assert!(!is_reached(&pipe), "{name}");
+        }
+        pipe.resolved = Some(Text::from("/run/pipe"));
+        assert!(is_reached(&pipe));
+    }
+
+    /// What is judged of one call where reading below `directory` is granted, and nothing else.
+    fn judged(directory: &std::path::Path, act: &Act, keep: Option<CapSet>) -> Vec<String> {
+        let mut policy = LandlockPolicy {
+            handled_fs: FsRight::ALL.iter().copied().collect(),
+            scoped: Scope::ALL.iter().copied().collect(),
+            ..LandlockPolicy::default()
+        };
+        let place = model::landlock::Place::absolute(Text::from(directory));
+        policy.rules.entry(place).or_default().rights.insert(ReadFile);
+        let words = ["/bin/sh".into()];
+        let command = Command::new(&words, None, Vec::new(), Inherited::plain()).unwrap();
+        let mut judge = Judge::new(Some(&policy), keep, &command, 1);
+        judge.judge(act).into_iter().map(|offence| offence.lacks).collect()
+    }
+
+    #[test]
+    fn what_is_granted_above_is_granted_below() {
+        let directory = std::env::temp_dir();
+        let mut read = file(FileKind::File, &[Access::Read]);
+        let act = |file: &FileAct| Act { files: vec![file.clone()], ..Act::default() };
+        assert_eq!(judged(&directory, &act(&read), None), ["read_file"]);
+        read.named = Text::from(directory.join("a/b").as_path());
+        assert!(judged(&directory, &act(&read), None).is_empty());
+        read.accesses.push(Access::Write);
+        assert_eq!(judged(&directory, &act(&read), None), ["write_file"]);
+        let refused = Act { signals: Some((KillTarget::Other, 1)), ..Act::default() };
+        assert_eq!(judged(&directory, &refused, None), ["signal"]);
+        let own = Act { signals: Some((KillTarget::Traced, 1)), ..Act::default() };
+        assert!(judged(&directory, &own, None).is_empty());
+    }
+
+    #[test]
+    fn one_of_the_capabilities_that_pass_a_check_is_enough() {
+        let check = Check::ALL.iter().find(|check| check.capabilities().len() > 1).unwrap();
+        let act = Act { checks: BTreeSet::from([*check]), ..Act::default() };
+        let numbers: Vec<u32> =
+            check.capabilities().iter().filter_map(|name| capability::number(name)).collect();
+        let directory = std::env::temp_dir();
+        for number in &numbers {
+            let keep = Some(CapSet::of([*number]));
+            assert!(judged(&directory, &act, keep).is_empty(), "{number}");
+        }
+        assert_eq!(
+            judged(&directory, &act, Some(CapSet::NONE)),
+            [check.capabilities().join(" or ")]
+        );
+    }
 }

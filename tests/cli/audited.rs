@@ -33,7 +33,7 @@ for act in acts.split():
     if act == "own": os.kill(os.getpid(), 0)
     if act == "abstract": connect("\0nobody-listens-here")
     if act == "all-calls":
-        socket.socketpair()[0].close(); connect("nothing"); bind.__call__
+        socket.socketpair()[0].close(); connect("nothing"); open("mine", "a").write("x")
         os.rename("mine", "other"); os.rename("other", "mine")
         socket.socket().close(); os.kill(os.getpid(), 0); os.listdir(".")
 "#;
