@@ -34,6 +34,11 @@ pub enum Command {
     /// Say what changed between two policies, bundles or seccomp profiles, and what brought it in
     #[command(after_help = "Exit status: 0; 1 when --fail-on applies; 2 when it failed.")]
     Diff(DiffArguments),
+    /// Run a command and say whether it stays within a policy: trace, merge and diff in one step
+    #[command(after_help = "Exit status: 0; 1 when --fail-on applies; 2 when profgen failed; 3 \
+        when the command itself failed, for then its run says too little; 126 when it cannot be \
+        executed, 127 when it is not found.")]
+    Check(CheckArguments),
     /// Say why something is allowed, withheld or not in a policy
     #[command(after_help = "Exit status: 0; 1 when it is not in the policy; 2 when it failed.")]
     Explain(ExplainArguments),
@@ -73,6 +78,7 @@ impl Command {
             Command::Analyze(_) => "analyze",
             Command::Merge(_) => "merge",
             Command::Diff(_) => "diff",
+            Command::Check(_) => "check",
             Command::Explain(_) => "explain",
             Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
@@ -120,6 +126,30 @@ pub struct TraceArguments {
     /// The command and its arguments
     #[arg(last = true, required_unless_present = "pid", value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+impl TraceArguments {
+    /// What is typed to record a command and nothing else.
+    pub fn of_command(
+        engine: EngineArgument,
+        no_static: bool,
+        quiet: bool,
+        command: &[OsString],
+    ) -> TraceArguments {
+        TraceArguments {
+            output: None,
+            engine,
+            no_static,
+            pid: None,
+            measure_capabilities: false,
+            confirm_capabilities: false,
+            strict: false,
+            settings: SettingsArguments { strategy: None, arguments: None },
+            quiet,
+            verbose: false,
+            command: command.to_vec(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -248,6 +278,43 @@ pub struct DiffArguments {
     /// Print one word instead: equal, narrower, wider, incomparable or unknown
     #[arg(long, conflicts_with = "format")]
     pub relation: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The policy, or a bundle that has one; it is not written
+    #[arg(long, value_name = "FILE")]
+    pub policy: PathBuf,
+    /// Which changes make the exit status 1
+    #[arg(long, value_enum, value_name = "CHANGES", default_value_t = FailOnArgument::Widened)]
+    pub fail_on: FailOnArgument,
+    /// Write the policy with what this run adds: commit it to accept the changes
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write the changes as markdown, for a comment on a pull request; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the changes as JSON (profgen/diff/v1)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the changes as SARIF 2.1.0, for code scanning
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<PathBuf>,
+    /// How to observe
+    #[arg(long, value_enum, default_value_t = EngineArgument::Auto)]
+    pub engine: EngineArgument,
+    /// Compare what the run did only, and not what its code can do
+    #[arg(long)]
+    pub no_static: bool,
+    /// Fail with status 2 when the record may have missed something
+    #[arg(long)]
+    pub strict: bool,
+    /// No progress and no verdict
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

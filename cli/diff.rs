@@ -2,6 +2,7 @@
 
 use crate::{
     arguments::{DiffArguments, DiffFormat, FailOnArgument},
+    bundle,
     exit::{Failure, Status},
     files,
     profile_input::{self, ProfileInput},
@@ -21,27 +22,50 @@ pub fn diff(arguments: &DiffArguments) -> Result<Status, Failure> {
         DiffFormat::Text => diff.text(),
         DiffFormat::Markdown => diff.markdown(),
         DiffFormat::Json => diff.json().context("cannot write the diff")?,
-        DiffFormat::Sarif => diff
-            .sarif(&new.input.name, env!("CARGO_PKG_VERSION"))
-            .context("cannot write the diff")?,
+        DiffFormat::Sarif => sarif(&diff, &arguments.new)?,
     };
     files::write(Path::new("-"), text.as_bytes())?;
-    let on = arguments.fail_on.map(|on| match on {
-        FailOnArgument::Widened => FailOn::Widened,
-        FailOnArgument::Changed => FailOn::Changed,
-        FailOnArgument::Risky => FailOn::Risky,
-    });
-    Ok(Status::Code(i32::from(on.is_some_and(|on| diff.fails(on)))))
+    let fails = arguments.fail_on.is_some_and(|on| diff.fails(on.into()));
+    Ok(Status::Code(i32::from(fails)))
+}
+
+/// For a code-scanning service: the changes stand in the policy's file.
+///
+/// # Errors
+/// Those of serde_json, which a diff does not give.
+pub fn sarif(diff: &merger::diff::Diff, path: &Path) -> anyhow::Result<String> {
+    let file = if path.is_dir() { path.join(bundle::POLICY) } else { path.to_path_buf() };
+    diff.sarif(&file.display().to_string(), env!("CARGO_PKG_VERSION"))
+        .context("cannot write the diff")
+}
+
+impl From<FailOnArgument> for FailOn {
+    fn from(on: FailOnArgument) -> FailOn {
+        match on {
+            FailOnArgument::Widened => FailOn::Widened,
+            FailOnArgument::Changed => FailOn::Changed,
+            FailOnArgument::Risky => FailOn::Risky,
+        }
+    }
 }
 
 /// What was named, and what it does.
-struct Loaded {
+pub struct Loaded {
     input: ProfileInput,
     ruleset: Ruleset,
 }
 
 impl Loaded {
-    fn side(&self) -> Side<'_> {
+    /// A policy that stands in no file.
+    ///
+    /// # Errors
+    /// When no runtime would load what it says.
+    pub fn of_policy(name: String, policy: Policy) -> anyhow::Result<Loaded> {
+        loaded(ProfileInput { name, file: None, input: Input::Policy(Box::new(policy)) })
+    }
+
+    /// As one side of a comparison.
+    pub fn side(&self) -> Side<'_> {
         let policy: Option<&Policy> = match &self.input.input {
             Input::Policy(policy) => Some(policy),
             Input::Seccomp(_) => None,
@@ -51,7 +75,10 @@ impl Loaded {
 }
 
 fn load(path: &Path) -> anyhow::Result<Loaded> {
-    let input = profile_input::load(path)?;
+    loaded(profile_input::load(path)?)
+}
+
+fn loaded(input: ProfileInput) -> anyhow::Result<Loaded> {
     let lowered = input
         .input
         .lower(&profile_input::this_machine())

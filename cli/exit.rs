@@ -59,6 +59,13 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "profgen: {}", printable(line));
 }
 
+/// Several lines on standard error, as they are.
+pub fn tell(text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(std::io::stderr(), "{}", printable(line));
+    }
+}
+
 /// Names in files and arguments are not profgen's own: none may move the cursor or end the line.
 pub fn printable(line: &str) -> String {
     let mut out = String::with_capacity(line.len());

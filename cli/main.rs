@@ -4,6 +4,7 @@
 mod analyze;
 mod arguments;
 mod bundle;
+mod check;
 mod confirm;
 mod decide;
 mod diff;
@@ -33,6 +34,7 @@ fn main() -> ! {
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),

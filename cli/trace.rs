@@ -20,22 +20,8 @@ use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
 
 pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
-    let (command, signals) =
-        command_with_signals(&arguments.command).context("cannot prepare the command")?;
     let place = Place::find(&output(arguments))?;
-    let command = match arguments.pid {
-        Some(_) => None,
-        None => Some(command.map_err(|error| Failure::with(error.status(), error.into()))?),
-    };
-    let mut trace = record(arguments, command.as_ref(), signals.clone())?;
-    let confirming = signals.clone();
-    signals.finish();
-    if !arguments.no_static {
-        static_analyzer::name_sites(&mut trace);
-    }
-    if let (true, Some(command)) = (arguments.confirm_capabilities, &command) {
-        confirm::confirm(&mut trace, command, &confirming, arguments.quiet)?;
-    }
+    let trace = observe(arguments)?;
     let written = keep(&place, &trace, arguments)?;
     if !arguments.quiet {
         summary::print(&place.path, &trace, &written, arguments);
@@ -61,6 +47,28 @@ fn output(arguments: &TraceArguments) -> PathBuf {
         }
         (None, None, command) => bundle::default_path(command.map_or("".as_ref(), |name| name)),
     }
+}
+
+/// Runs the command, or watches the process, until it ends.
+///
+/// # Errors
+/// When nothing could be recorded.
+pub fn observe(arguments: &TraceArguments) -> Result<Trace, Failure> {
+    let (command, signals) =
+        command_with_signals(&arguments.command).context("cannot prepare the command")?;
+    let command = match arguments.pid {
+        Some(_) => None,
+        None => Some(command.map_err(|error| Failure::with(error.status(), error.into()))?),
+    };
+    let mut trace = record(arguments, command.as_ref(), signals.clone())?;
+    signals.finish();
+    if !arguments.no_static {
+        static_analyzer::name_sites(&mut trace);
+    }
+    if let (true, Some(command)) = (arguments.confirm_capabilities, &command) {
+        confirm::confirm(&mut trace, command, &signals, arguments.quiet)?;
+    }
+    Ok(trace)
 }
 
 fn record(
@@ -140,7 +148,10 @@ fn derive(bundle: &Bundle, arguments: &TraceArguments) -> anyhow::Result<Written
 }
 
 /// What all programs of the runs can do.
-fn predict(traces: &[Trace], quiet: bool) -> anyhow::Result<Analysis> {
+///
+/// # Errors
+/// When the analysis fails as a whole.
+pub fn predict(traces: &[Trace], quiet: bool) -> anyhow::Result<Analysis> {
     let Executed { programs, modules, gone } = static_analyzer::executed(traces);
     for path in gone.iter().filter(|_| !quiet) {
         say(&format!("not analysed: the file of {path} is not the one that ran, or is gone"));

@@ -1,5 +1,5 @@
 //! What follows from the allowed calls: calls of the same power, which a libc upgrade swaps one for
-//! the other, and calls that are made without a call site. And the rules on arguments, which decide
+//! the other, calls that are made without a call site, and calls that a recording could not see. And the rules on arguments, which decide
 //! how much a variant would open:
 //!
 //! * The call takes any argument. A variant of the same power takes any argument too, also where it
@@ -25,6 +25,10 @@ const SPECIAL_FORMS: [(&str, &str, &str, u64); 2] = [
     ("fork", "clone", "flags", 0x11),    // SIGCHLD
     ("vfork", "clone", "flags", 0x4111), // CLONE_VM | CLONE_VFORK | SIGCHLD
 ];
+
+/// Why a call is allowed of which nobody knows whether it was made.
+const UNSEEN: &str =
+    "the recorder could not see it: a container's runtime needs it before it hands over";
 
 /// Adds the rules on arguments, and what follows from the allowed calls, to a policy without
 /// either.
@@ -70,9 +74,14 @@ fn follows(policy: &Policy) -> BTreeMap<Sysno, Entry> {
             }
         }
     }
-    for (sysno, reason) in arches.into_iter().flat_map(implied) {
+    let unseen = policy.evidence.values().flat_map(|evidence| &evidence.unseen);
+    let unseen = unseen.map(|sysno| (*sysno, UNSEEN));
+    // What the kernel or the vDSO does is not bound to arguments that the program used; of what was
+    // not seen they are not known. The kernel's reason goes first: it holds for every run.
+    let mut reasons: BTreeMap<Sysno, &str> = unseen.collect();
+    reasons.extend(arches.into_iter().flat_map(implied));
+    for (sysno, reason) in reasons {
         let origins = Origins { implied: Some(reason.to_owned()), ..Origins::default() };
-        // What the kernel or the vDSO does is not bound to arguments that the program used.
         join::entry(&mut derived, sysno, Entry { origins, rules: BTreeSet::new() });
     }
     derived

@@ -25,6 +25,7 @@ pub(crate) fn observed(trace: Trace) -> Policy {
         places,
         single: trace.processes.len() == 1,
         capabilities: trace.capabilities,
+        unseen: trace.completeness.unseen,
     };
     policy.evidence.insert(run.clone(), evidence);
     for program in trace.programs {
@@ -109,6 +110,7 @@ pub(crate) fn predicted(analysis: Analysis) -> Policy {
         places: BTreeMap::new(),
         single: false,
         capabilities: None,
+        unseen: BTreeSet::new(),
     };
     policy.evidence.insert(id.clone(), evidence);
     for program in analysis.programs {

@@ -222,13 +222,14 @@ fn by_place(one: &Site, two: &Site) -> Ordering {
 /// Two records of one id are the same run, unless one was changed by hand: then what either says
 /// was missed counts, and of the command the smaller.
 fn join_evidence(known: &mut Evidence, new: Evidence) {
-    let Evidence { kind, command, gaps, places, single, capabilities } = new;
+    let Evidence { kind, command, gaps, places, single, unseen, capabilities } = new;
     known.gaps.extend(gaps);
     known.capabilities = match (known.capabilities.take(), capabilities) {
         (Some(one), Some(two)) => Some(join_capabilities(one, two)),
         (one, two) => one.or(two),
     };
     known.single &= single;
+    known.unseen.extend(unseen);
     if (&kind, &command, &places) < (&known.kind, &known.command, &known.places) {
         known.kind = kind;
         known.command = command;

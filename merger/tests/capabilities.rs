@@ -29,6 +29,7 @@ fn run(id: &str, confirmed: &[(&str, Need)]) -> Policy {
         gaps: BTreeSet::new(),
         places: BTreeMap::new(),
         single: false,
+        unseen: BTreeSet::new(),
         capabilities: Some(record),
     };
     policy.evidence.insert(id.to_owned(), evidence);

@@ -116,6 +116,7 @@ fn of_run(programs: &[&str], files: &[(&str, Access)], ports: &[u16]) -> Policy 
         places: BTreeMap::new(),
         single: false,
         capabilities: None,
+        unseen: Default::default(),
     };
     policy.evidence.insert("0000000000000001".to_owned(), evidence);
     for program in programs {

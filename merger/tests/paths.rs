@@ -27,6 +27,7 @@ fn policy() -> Policy {
         places: BTreeMap::from([place("CWD", "/srv/work"), place("HOME", "/home/me/")]),
         single: false,
         capabilities: None,
+        unseen: Default::default(),
     };
     policy.evidence.insert(RUN.to_owned(), evidence);
     let program = ProgramIdentity { executed: true, ..ProgramIdentity::default() };

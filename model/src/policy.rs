@@ -5,7 +5,7 @@ use crate::{
     analysis::{Layer, Phase},
     capability::Check,
     document::Schema,
-    serial::{by_directory, by_sysno},
+    serial::{by_directory, by_sysno, sysno_set},
     trace::{Address, EndpointOperation, FileKind, Mark, Site},
 };
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,10 @@ pub struct Evidence {
     /// Whether a run had one process only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single: bool,
+    /// The calls that a run may have made unseen, see
+    /// [`Completeness::unseen`](crate::trace::Completeness::unseen).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "sysno_set")]
+    pub unseen: BTreeSet<Sysno>,
     /// What a run taught of capabilities beside what calls asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<CapabilityRecord>,

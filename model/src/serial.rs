@@ -4,7 +4,7 @@
 /// each level sorted by name.
 pub mod by_sysno {
     use crate::{Arch, Sysno};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::{borrow::Cow, collections::BTreeMap};
 
     /// For `#[serde(with)]`.
@@ -27,13 +27,53 @@ pub mod by_sysno {
         let mut map = BTreeMap::new();
         for (arch, calls) in nested {
             for (name, value) in calls {
-                let sysno = Sysno::from_name(arch, &name).ok_or_else(|| {
-                    D::Error::custom(format!("{arch} has no system call {name:?}"))
-                })?;
-                map.insert(sysno, value);
+                map.insert(known(arch, &name)?, value);
             }
         }
         Ok(map)
+    }
+
+    /// The call of that name.
+    pub(super) fn known<E: serde::de::Error>(arch: Arch, name: &str) -> Result<Sysno, E> {
+        Sysno::from_name(arch, name)
+            .ok_or_else(|| E::custom(format!("{arch} has no system call {name:?}")))
+    }
+}
+
+/// A set of [`Sysno`](crate::Sysno), written as `{"x86_64": ["close", "read"]}`.
+pub mod sysno_set {
+    use super::by_sysno;
+    use crate::{Arch, Sysno};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::{
+        borrow::Cow,
+        collections::{BTreeMap, BTreeSet},
+    };
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<S: Serializer>(
+        set: &BTreeSet<Sysno>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut nested: BTreeMap<Arch, BTreeSet<Cow<'static, str>>> = BTreeMap::new();
+        for sysno in set {
+            nested.entry(sysno.arch()).or_default().insert(sysno.label());
+        }
+        nested.serialize(serializer)
+    }
+
+    /// For `#[serde(with)]`: an unknown call name or one that the architecture lacks is an error.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeSet<Sysno>, D::Error> {
+        let nested = BTreeMap::<Arch, BTreeSet<String>>::deserialize(deserializer)?;
+        let mut set = BTreeSet::new();
+        for (arch, names) in nested {
+            for name in names {
+                set.insert(by_sysno::known(arch, &name)?);
+            }
+        }
+        Ok(set)
     }
 }
 

@@ -13,9 +13,9 @@ use crate::{
         Predicted, ProgramIdentity, Settings, Strategy as PolicyStrategy, Withheld,
     },
     trace::{
-        Address, CallRecord, Command, Completeness, Cut, Ended, Endpoint, EndpointOperation,
-        Engine, EngineName, FileKind, FileRecord, Host, Mark, Module, Outcomes, Privileged,
-        Process, Program, Site, Untraced,
+        Address, CallRecord, Command, Completeness, Container, Cut, Ended, Endpoint,
+        EndpointOperation, Engine, EngineName, FileKind, FileRecord, Host, Mark, Module, Outcomes,
+        Privileged, Process, Program, Site, Untraced,
     },
 };
 use proptest::{
@@ -32,7 +32,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
         (run_id(), "2026-1[0-2]-[0-2][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z", "0\\.[0-9]\\.0");
     let rest = (
         engine(),
-        (vec(text(), 1..4), text(), places()),
+        (vec(text(), 1..4), text(), places(), option::of(container())),
         (completeness(), option::of(capability_record())),
         vec(program(), 0..4),
         vec(process(), 0..3),
@@ -48,6 +48,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
                 host,
                 engine,
                 command: Command { argv: command.0, directory: command.1, places: command.2 },
+                container: command.3,
                 completeness,
                 programs,
                 processes,
@@ -183,6 +184,15 @@ fn engine() -> impl Strategy<Value = Engine> {
     )
 }
 
+fn container() -> impl Strategy<Value = Container> {
+    let annotations = btree_map("[a-z]{1,4}", sentence(), 0..2);
+    ("[a-z0-9]{4}", "[a-z]{0,3}", annotations).prop_map(|(id, metadata, annotations)| Container {
+        id,
+        metadata,
+        annotations,
+    })
+}
+
 fn completeness() -> impl Strategy<Value = Completeness> {
     let named = || (text(), sentence());
     (
@@ -190,9 +200,10 @@ fn completeness() -> impl Strategy<Value = Completeness> {
         vec(named(), 0..2),
         vec((sentence(), small()), 0..2),
         vec(named(), 0..2),
-        btree_set(sentence(), 0..3),
+        (btree_set(sysno(), 0..3), btree_set(sentence(), 0..3)),
     )
-        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, notes)| {
+        .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, rest)| {
+            let (unseen, notes) = rest;
             Completeness {
                 ended,
                 interrupted,
@@ -207,6 +218,7 @@ fn completeness() -> impl Strategy<Value = Completeness> {
                     .into_iter()
                     .map(|(program, kind)| Privileged { program, kind })
                     .collect(),
+                unseen,
                 notes,
             }
         })
@@ -498,14 +510,16 @@ fn predicted() -> impl Strategy<Value = Predicted> {
 fn evidence() -> impl Strategy<Value = Evidence> {
     let kind = select(vec![EvidenceKind::Trace, EvidenceKind::Analysis]);
     let capabilities = option::of(capability_record());
-    let gaps = btree_set(sentence(), 0..2);
-    (kind, vec(text(), 0..3), gaps, evidence_places(), any::<bool>(), capabilities).prop_map(
-        |(kind, command, gaps, places, single, capabilities)| Evidence {
+    let (gaps, unseen) = (btree_set(sentence(), 0..2), btree_set(sysno(), 0..3));
+    let rest = (evidence_places(), any::<bool>(), unseen, capabilities);
+    (kind, vec(text(), 0..3), gaps, rest).prop_map(
+        |(kind, command, gaps, (places, single, unseen, capabilities))| Evidence {
             kind,
             command,
             gaps,
             places,
             single,
+            unseen,
             capabilities,
         },
     )

@@ -4,7 +4,7 @@ use crate::{
     Access, Arch, Arguments, CapabilityRecord, Document, Sysno, Text,
     capability::Check,
     document::Schema,
-    serial::{by_sysno, hex},
+    serial::{by_sysno, hex, sysno_set},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,9 @@ pub struct Trace {
     pub engine: Engine,
     /// What was run.
     pub command: Command,
+    /// The container that it ran in, where a container runtime handed it over to `profgen agent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
     /// What the record may have missed.
     pub completeness: Completeness,
     /// What was done, by executable, sorted by path.
@@ -139,6 +142,20 @@ impl Command {
     }
 }
 
+/// A container, as its runtime describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// `listenerMetadata` of the seccomp profile: the name under which its evidence is kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub metadata: String,
+    /// Its annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
 /// How complete the record is. Nothing is lost silently: it is counted here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +175,10 @@ pub struct Completeness {
     pub cut: Vec<Cut>,
     /// Programs that would have gained privileges when executed, and did not because of the trace.
     pub privileges: Vec<Privileged>,
+    /// Calls that the recording let through without seeing them: a container's runtime needs them
+    /// before it can hand the container over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "sysno_set")]
+    pub unseen: BTreeSet<Sysno>,
     /// Anything else that the reader of this record must know.
     pub notes: BTreeSet<String>,
 }

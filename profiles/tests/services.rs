@@ -39,6 +39,7 @@ fn program() -> (Policy, LandlockPolicy) {
         gaps: BTreeSet::new(),
         places: BTreeMap::new(),
         single: true,
+        unseen: Default::default(),
         capabilities: None,
     };
     policy.evidence.insert("0000000000000001".to_owned(), evidence);

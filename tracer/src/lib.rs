@@ -158,6 +158,7 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
             directory: Text::from(directory.as_path()),
             places,
         },
+        container: None,
         completeness,
         programs,
         processes,
