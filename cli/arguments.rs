@@ -105,6 +105,13 @@ pub struct TraceArguments {
     /// Record a process that is already running, until it ends or profgen is interrupted
     #[arg(long, value_name = "N", conflicts_with = "command")]
     pub pid: Option<i32>,
+    /// Count, too, what the kernel is asked about Linux capabilities (as root, from Linux 6.14)
+    #[arg(long, conflicts_with = "pid")]
+    pub measure_capabilities: bool,
+    /// Run the command again without each capability that it may need, with nothing to read and its
+    /// output discarded, and keep those without which it does something else
+    #[arg(long, conflicts_with = "pid")]
+    pub confirm_capabilities: bool,
     /// Fail with status 125 when the record may have missed something
     #[arg(long)]
     pub strict: bool,
@@ -134,6 +141,8 @@ impl TraceArguments {
             engine,
             no_static,
             pid: None,
+            measure_capabilities: false,
+            confirm_capabilities: false,
             strict: false,
             settings: SettingsArguments { strategy: None, arguments: None },
             quiet,
@@ -429,12 +438,25 @@ pub struct RunArguments {
     /// directory as make it the directory [default: balanced]
     #[arg(long, value_name = "HOW")]
     pub paths: Option<Paths>,
+    /// Leave the command the Linux capabilities that it would have without profgen
+    #[arg(long)]
+    pub no_capabilities: bool,
+    /// Keep a capability that the policy does not suggest, such as CAP_NET_RAW; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "no_capabilities", value_parser = capability)]
+    pub keep_capability: Vec<u32>,
     /// Do not say what is enforced
     #[arg(short, long)]
     pub quiet: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// The number of a capability, by its name as manual pages or as Docker write it.
+fn capability(name: &str) -> Result<u32, String> {
+    let upper = name.to_uppercase();
+    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+    model::capability::number(&full).ok_or_else(|| "no capability of that name".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod analyze;
 mod arguments;
 mod bundle;
 mod check;
+mod confirm;
 mod decide;
 mod diff;
 mod emit;

@@ -7,10 +7,10 @@ use crate::{
     inherited::{command_alone, command_with_signals},
 };
 use anyhow::Context;
-use confine::{ConfineError, Enforced, Violation};
+use confine::{ConfineError, Confinement, Dropped, Enforced, Report, Violation};
 use merger::paths::{PathOptions, Paths};
-use model::{Policy, landlock::LandlockPolicy};
-use supervisor::command::CommandError;
+use model::{Policy, capability, landlock::LandlockPolicy};
+use supervisor::{CapSet, command::CommandError};
 
 pub fn run(arguments: &RunArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
@@ -21,41 +21,79 @@ fn enforce(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure>
     let command = command_alone(&arguments.command)
         .context("cannot prepare the command")?
         .map_err(|error| Failure::with(error.status(), error.into()))?;
-    let rules = (!arguments.no_landlock).then(|| {
+    let landlock = landlock(arguments, policy);
+    let keep = keep(arguments, policy);
+    let confinement = Confinement {
+        policy,
+        landlock: landlock.as_ref(),
+        keep: keep.as_ref().ok().copied().flatten(),
+    };
+    let report = |report: &Report| {
+        if arguments.quiet {
+            return;
+        }
+        if let (Some(rules), Some(enforced)) = (&landlock, &report.landlock) {
+            say(&landlock_line(rules, enforced));
+        }
+        match (&keep, &report.capabilities) {
+            (_, Some(dropped)) => say(&capabilities_line(dropped)),
+            (Err(why), None) => say(&format!("capabilities: not enforced: {why}")),
+            (Ok(_), None) => {}
+        }
+    };
+    match confine::enforce(&confinement, &command, report) {
+        Ok(never) => match never {},
+        Err(error) => Err(failure(arguments, error)),
+    }
+}
+
+fn landlock(arguments: &RunArguments, policy: &Policy) -> Option<LandlockPolicy> {
+    (!arguments.no_landlock).then(|| {
         let kernel = confine::kernel_abi();
         let abi = arguments.landlock_abi.map_or(kernel, |asked| asked.min(kernel));
         merger::paths::landlock(
             policy,
             PathOptions { abi, paths: arguments.paths.unwrap_or(Paths::Balanced) },
         )
-    });
-    let report = |enforced: &Enforced| {
-        if !arguments.quiet
-            && let Some(rules) = &rules
-        {
-            say(&landlock_line(rules, enforced));
-        }
-    };
-    match confine::enforce(policy, rules.as_ref(), &command, report) {
-        Ok(never) => match never {},
-        Err(error) => Err(failure(arguments, error)),
+    })
+}
+
+/// The capabilities that the command keeps; none when it keeps all, as it was asked; or why it is
+/// not known which it needs.
+fn keep(arguments: &RunArguments, policy: &Policy) -> Result<Option<CapSet>, &'static str> {
+    if arguments.no_capabilities {
+        return Ok(None);
     }
+    if !policy.programs.values().any(|program| program.executed) {
+        return Err("no run saw its program start, so what it needs is not known");
+    }
+    let suggested = merger::capabilities::capabilities(policy);
+    let suggested = CapSet::of(suggested.keys().filter_map(|name| capability::number(name)));
+    Ok(Some(suggested | CapSet::of(arguments.keep_capability.iter().copied())))
 }
 
 fn audit(arguments: &RunArguments, policy: &Policy) -> Result<Status, Failure> {
     let (command, signals) =
         command_with_signals(&arguments.command).context("cannot prepare the command")?;
     let command = command.map_err(|error| Failure::with(error.status(), error.into()))?;
-    let audit =
-        confine::audit(policy, &command, &signals).map_err(|error| failure(arguments, error))?;
+    let landlock = landlock(arguments, policy);
+    let keep = keep(arguments, policy).ok().flatten();
+    let confinement = Confinement { policy, landlock: landlock.as_ref(), keep };
+    let audit = confine::audit(&confinement, &command, &signals, &mut tracer::Watcher::new())
+        .map_err(|error| failure(arguments, error))?;
     signals.finish();
     for violation in &audit.violations {
         say(&describe(violation));
     }
+    for ((program, offence), count) in &audit.offences {
+        let times = if *count == 1 { String::new() } else { format!(" {count} times") };
+        say(&format!("would deny {program}: {}{times} (no {})", offence.what, offence.lacks));
+    }
     if audit.unknown > 0 {
         say(&format!("would deny {} calls of an unknown architecture", audit.unknown));
     }
-    match (audit.violations.is_empty() && audit.unknown == 0, audit.ended) {
+    let clean = audit.violations.is_empty() && audit.offences.is_empty() && audit.unknown == 0;
+    match (clean, audit.ended) {
         (false, _) => Ok(Status::Code(1)),
         (true, Some(ended)) => Ok(Status::Like(ended)),
         (true, None) => Err(anyhow::anyhow!("cannot tell how the command ended").into()),
@@ -84,7 +122,7 @@ fn landlock_line(rules: &LandlockPolicy, enforced: &Enforced) -> String {
         false => format!("{} TCP ports", rules.ports.len()),
     };
     let scopes: Vec<&str> = rules.scoped.iter().map(|scope| scope.name()).collect();
-    let mut line = format!("landlock: {} enforced: {files}, {ports}", enforced.status);
+    let mut line = format!("landlock: {} enforced: {files}, {ports}", enforced.level.word());
     if !scopes.is_empty() {
         line += &format!(", scopes {}", scopes.join(" and "));
     }
@@ -93,6 +131,20 @@ fn landlock_line(rules: &LandlockPolicy, enforced: &Enforced) -> String {
     }
     for note in &rules.notes {
         line += &format!("; {note}");
+    }
+    line
+}
+
+/// `capabilities: fully enforced: only CAP_NET_RAW`.
+fn capabilities_line(dropped: &Dropped) -> String {
+    let kept =
+        if dropped.kept.is_empty() { "none".to_owned() } else { format!("only {}", dropped.kept) };
+    let mut line = format!("capabilities: {} enforced: {kept}", dropped.level.word());
+    if !dropped.left.is_empty() {
+        line += &format!("; these cannot be taken from what it executes: {}", dropped.left);
+    }
+    if !dropped.missing.is_empty() {
+        line += &format!("; the policy has some that are not here to be kept: {}", dropped.missing);
     }
     line
 }

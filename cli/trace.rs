@@ -4,6 +4,7 @@ use crate::{
     analyze::cache_directory,
     arguments::{EngineArgument, TraceArguments},
     bundle::{self, Bundle, Place},
+    confirm,
     exit::{Failure, Status, say},
     inherited::command_with_signals,
     merge::settings,
@@ -64,6 +65,9 @@ pub fn observe(arguments: &TraceArguments) -> Result<Trace, Failure> {
     if !arguments.no_static {
         static_analyzer::name_sites(&mut trace);
     }
+    if let (true, Some(command)) = (arguments.confirm_capabilities, &command) {
+        confirm::confirm(&mut trace, command, &signals, arguments.quiet)?;
+    }
     Ok(trace)
 }
 
@@ -81,6 +85,7 @@ fn record(
         },
         signals,
         progress: Box::new(move |recorder| progress.show(recorder)),
+        measure: arguments.measure_capabilities || arguments.confirm_capabilities,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let subject = match (command, arguments.pid) {

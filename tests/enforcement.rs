@@ -8,12 +8,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use support::bundle::{Bundle, allowed};
-use support::run::{Ran, Scene};
-use support::workload::Workload;
-use support::{fixtures, oci, profgen, skip, workload_tests};
+use support::run::{Ran, Scene, Stage};
+use support::workload::{self, Workload};
+use support::{fixtures, is_root, oci, skip, workload_tests};
 
 mod kernel {
     crate::workload_tests!(super::kernel);
+}
+
+mod ordinary {
+    crate::workload_tests!(super::ordinary);
 }
 
 mod runc {
@@ -26,15 +30,17 @@ mod crun {
 
 /// Who enforces the profile: a workload goes through each of them.
 enum Enforcer {
-    Profgen { policy: String },
+    Profgen { policy: String, options: Vec<String> },
     Runtime { name: &'static str, profile: Value, no_new_privileges: bool },
 }
 
 impl Enforcer {
     fn run(&self, scene: &Scene<'_>, prefix: &[&str]) -> Ran {
         match self {
-            Enforcer::Profgen { policy } => {
-                let mut words = vec![profgen(), "run", "--policy", policy, "--"];
+            Enforcer::Profgen { policy, options } => {
+                let mut words = vec![&*scene.profgen, "run", "--policy", policy];
+                words.extend(options.iter().map(String::as_str));
+                words.push("--");
                 words.extend(prefix);
                 scene.run(&words)
             }
@@ -49,11 +55,54 @@ fn kernel(name: &str) {
     let Some(case) = Case::trace(name, None) else {
         return;
     };
-    let policy = case.bundle.path("policy.json").display().to_string();
-    let enforcer = Enforcer::Profgen { policy };
+    let enforcer = case.by_profgen(&[]);
     case.behaves(&enforcer);
     // What the runtimes need for themselves is no part of what the workload may do.
     case.is_denied_an_extra_call(&enforcer, &allowed(&case.bundle.emit_oci("none")));
+    for abi in older_abis(name) {
+        case.behaves(&case.by_profgen(&["--landlock-abi", &abi.to_string()]));
+    }
+    // Nothing that the policy allows is reported.
+    if case.workload.engines.contains(&"notify") {
+        let ran = case.by_profgen(&["--audit"]).run(&case.scene(), &[]);
+        assert_eq!(
+            (ran.stderr.matches("would deny").count(), ran.status),
+            (0, case.native.status),
+            "{ran:?}"
+        );
+    }
+}
+
+/// As a user without rights, who needs no_new_privs and has no capabilities to drop.
+fn ordinary(name: &str) {
+    if !is_root() {
+        return println!("the other tests run as an ordinary user already");
+    }
+    let workload = Workload::load(name);
+    if workload.root_only {
+        return println!("makes no sense as an ordinary user");
+    }
+    let Some(case) = Case::trace_for(workload, None, true) else {
+        return;
+    };
+    case.behaves(&case.by_profgen(&[]));
+}
+
+/// The ABIs before this kernel's newest under which a workload runs: two of six, so that each ABI
+/// gets a third of the workloads. Under the newest all of them run.
+fn older_abis(name: &str) -> [usize; 2] {
+    let at = workload::names().iter().position(|known| known == name).expect("a workload");
+    [at % 6 + 1, (at + 1 + at / 6 % 5) % 6 + 1]
+}
+
+#[test]
+fn every_abi_of_landlock_gets_its_share_of_the_workloads() {
+    let names = workload::names();
+    for abi in 1..=6 {
+        let share = names.iter().filter(|name| older_abis(name).contains(&abi)).count();
+        assert!(share >= 15, "ABI {abi}: {share} of {}", names.len());
+    }
+    assert!(names.iter().map(|name| older_abis(name)).all(|[one, other]| one != other));
 }
 
 fn runc(name: &str) {
@@ -85,12 +134,18 @@ struct Case {
     workload: Workload,
     native: Ran,
     bundle: Bundle,
+    /// Where an ordinary user finds what it runs.
+    stage: Option<Stage>,
 }
 
 impl Case {
     /// `None` when the test is skipped.
     fn trace(name: &str, runtime: Option<&str>) -> Option<Case> {
-        let workload = Workload::load(name);
+        Case::trace_for(Workload::load(name), runtime, false)
+    }
+
+    fn trace_for(workload: Workload, runtime: Option<&str>, ordinary: bool) -> Option<Case> {
+        let name = &workload.name;
         if !workload.enforce {
             println!("not run under its profile, see workloads/{name}.sh");
             return None;
@@ -100,18 +155,30 @@ impl Case {
             skip(&why);
             return None;
         }
-        let native = Scene::prepare(&workload).run_native();
-        assert_eq!(native.status, workload.status, "status of {name}");
-        let bundle = Bundle::new();
+        let stage = ordinary.then(|| Stage::new(&workload));
+        let prepare = || Scene::prepare_for(&workload, stage.as_ref());
+        let native = prepare().run_native();
+        assert_eq!(native.status, workload.status, "status of {name}: {native:?}");
+        let bundle = if ordinary { Bundle::new_ordinary() } else { Bundle::new() };
         for engine in &workload.engines {
-            bundle.trace(&Scene::prepare(&workload), engine);
+            bundle.trace(&prepare(), engine);
         }
-        Some(Case { workload, native, bundle })
+        Some(Case { workload, native, bundle, stage })
+    }
+
+    fn by_profgen(&self, options: &[&str]) -> Enforcer {
+        let policy = self.bundle.path("policy.json").display().to_string();
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        Enforcer::Profgen { policy, options }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene::prepare_for(&self.workload, self.stage.as_ref())
     }
 
     /// Under its profile it does what it did without.
     fn behaves(&self, enforcer: &Enforcer) {
-        let confined = enforcer.run(&Scene::prepare(&self.workload), &[]);
+        let confined = enforcer.run(&self.scene(), &[]);
         self.is_same(&confined, "under its profile");
     }
 

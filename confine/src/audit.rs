@@ -1,7 +1,11 @@
-//! Runs a program with everything allowed, and reports each call that its policy would deny.
+//! Runs a program with everything allowed, and reports what its policy would deny: calls, files,
+//! ports, signals, and what takes a capability.
 
-use crate::ConfineError;
-use filter::{Denied, Ruleset, compile};
+use crate::{
+    ConfineError, Confinement,
+    judge::{Judge, Offence},
+};
+use filter::{Action, Denied, Program, Ruleset, SeccompData, compile, verdict};
 use model::{
     Policy, Sysno, Text,
     trace::{Ended, Site},
@@ -9,7 +13,7 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use supervisor::{
     Child, Command, Deaths, Ending, Listener, Notification, Received, Watch, deaths::last_deaths,
-    launch::Report, procfs, signals::Signals,
+    launch::Report, procfs, signals::Signals, witness::Witness,
 };
 
 /// Calls that the policy would deny, as one program made them.
@@ -32,18 +36,32 @@ pub struct Violation {
 pub struct Audit {
     /// What would have been denied, by program and call.
     pub violations: Vec<Violation>,
+    /// What else would have been denied, by program, with how often.
+    pub offences: BTreeMap<(Text, Offence), u64>,
     /// Calls of architectures that profgen does not know; they would be denied.
     pub unknown: u64,
     /// How the command ended, where that was seen.
     pub ended: Option<Ended>,
 }
 
-/// Runs `command` and everything it starts to the end, letting violations of `policy` pass.
+/// Runs `command` and everything it starts to the end, letting violations pass. `witness` reads the
+/// calls whose arguments decide.
 ///
 /// # Errors
 /// When the kernel gives no listener, or the command cannot be executed.
-pub fn audit(policy: &Policy, command: &Command, signals: &Signals) -> Result<Audit, ConfineError> {
-    let program = compile(&Ruleset::from_policy(policy, Denied::Notify))?;
+pub fn audit(
+    confinement: &Confinement<'_>,
+    command: &Command,
+    signals: &Signals,
+    witness: &mut dyn Witness,
+) -> Result<Audit, ConfineError> {
+    let policy = confinement.policy;
+    let calls = compile(&Ruleset::from_policy(policy, Denied::Notify))?;
+    let looks = confinement.landlock.is_some() || confinement.keep.is_some();
+    let program = match looks {
+        true => compile(&Ruleset::from_policy(&unwatched(policy, witness), Denied::Notify))?,
+        false => calls.clone(),
+    };
     let child = Child::start(command, Watch::Notify, program.insns())?;
     signals.pass_to(child.pid);
     let listener = match child.report()? {
@@ -64,8 +82,12 @@ pub fn audit(policy: &Policy, command: &Command, signals: &Signals) -> Result<Au
         ending: Ending::new(signals),
         seen: BTreeSet::from([child.pid.as_raw()]),
         violations: BTreeMap::new(),
+        offences: BTreeMap::new(),
         unknown: 0,
         ended: None,
+        calls,
+        witness: looks.then_some(witness),
+        judge: Judge::new(confinement.landlock, confinement.keep, command, child.pid.as_raw()),
     };
     run.serve(&child, &listener, &deaths)?;
     if let Report::NotExecuted(errno) = child.report()? {
@@ -73,22 +95,35 @@ pub fn audit(policy: &Policy, command: &Command, signals: &Signals) -> Result<Au
     }
     Ok(Audit {
         violations: run.violations.into_values().collect(),
+        offences: run.offences,
         unknown: run.unknown,
         ended: run.ended,
     })
 }
 
-/// A run so far.
-struct Run {
-    ending: Ending,
-    /// Threads that violated the policy.
-    seen: BTreeSet<i32>,
-    violations: BTreeMap<(Text, Sysno), Violation>,
-    unknown: u64,
-    ended: Option<Ended>,
+/// The policy without the calls that the witness wants to see, so that these are announced too.
+fn unwatched(policy: &Policy, witness: &dyn Witness) -> Policy {
+    let mut policy = policy.clone();
+    policy.calls.retain(|sysno, _| !witness.watches(*sysno));
+    policy
 }
 
-impl Run {
+/// A run so far.
+struct Run<'a> {
+    ending: Ending,
+    /// Threads that called.
+    seen: BTreeSet<i32>,
+    violations: BTreeMap<(Text, Sysno), Violation>,
+    offences: BTreeMap<(Text, Offence), u64>,
+    unknown: u64,
+    ended: Option<Ended>,
+    /// What the policy says of calls.
+    calls: Program,
+    witness: Option<&'a mut dyn Witness>,
+    judge: Judge<'a>,
+}
+
+impl Run<'_> {
     fn serve(
         &mut self,
         child: &Child,
@@ -102,7 +137,7 @@ impl Run {
             self.ending.check(|| seen.iter().copied());
             match received {
                 Received::Call(notification) => {
-                    self.note(&notification);
+                    self.note(&notification, &|| listener.is_valid(notification.id));
                     if let Err(errno) = listener.proceed(notification.id) {
                         child.abandon();
                         return Err(ConfineError::Refused("to continue notified calls", errno));
@@ -129,14 +164,43 @@ impl Run {
         }
     }
 
-    fn note(&mut self, notification: &Notification) {
+    fn note(&mut self, notification: &Notification, valid: &dyn Fn() -> bool) {
         let tid = notification.tid;
         self.seen.insert(tid);
         let Some(sysno) = Sysno::from_audit(notification.arch, notification.number) else {
             self.unknown += 1;
             return;
         };
-        let program = procfs::link(tid, "exe").unwrap_or_else(|_| Text::from("a process"));
+        if self.denies(notification) {
+            self.violation(sysno, notification);
+        }
+        let Some(witness) = &mut self.witness else { return };
+        if !witness.watches(sysno) {
+            return;
+        }
+        let Some(act) = witness.tell(sysno, notification, valid) else { return };
+        let offences = self.judge.judge(&act);
+        if !offences.is_empty() {
+            let program = program_of(tid);
+            for offence in offences {
+                *self.offences.entry((program.clone(), offence)).or_default() += 1;
+            }
+        }
+    }
+
+    /// Whether the filter would. A negative number is no call, and gets ENOSYS either way.
+    fn denies(&self, notification: &Notification) -> bool {
+        if notification.number >= 1 << 31 {
+            return false;
+        }
+        let Notification { arch, number: nr, args, instruction_pointer, .. } = *notification;
+        let data = SeccompData { nr, arch, instruction_pointer, args };
+        verdict(&self.calls, &data) != Action::Allow
+    }
+
+    fn violation(&mut self, sysno: Sysno, notification: &Notification) {
+        let tid = notification.tid;
+        let program = program_of(tid);
         let known = self.violations.entry((program.clone(), sysno)).or_insert_with(|| {
             let mappings = procfs::mappings(tid).unwrap_or_default();
             let site = procfs::call_site(&mappings, notification.instruction_pointer);
@@ -144,4 +208,8 @@ impl Run {
         });
         known.count += 1;
     }
+}
+
+fn program_of(tid: i32) -> Text {
+    procfs::link(tid, "exe").unwrap_or_else(|_| Text::from("a process"))
 }

@@ -1,6 +1,6 @@
 //! Puts the rules of Landlock in force. What the kernel is too old for is left out, and said.
 
-use crate::ConfineError;
+use crate::{ConfineError, enforce::Level};
 use ::landlock::{
     Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
     RestrictSelfError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError,
@@ -22,8 +22,8 @@ use supervisor::Command;
 /// What came of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforced {
-    /// `fully`, `partly` or `not`.
-    pub status: &'static str,
+    /// How far they are in force.
+    pub level: Level,
     /// How many places were granted something.
     pub granted: usize,
     /// Places of the policy that are not there, and so cannot be granted.
@@ -49,13 +49,13 @@ pub(crate) fn restrict(
     policy: &LandlockPolicy,
     command: &Command,
 ) -> Result<Enforced, ConfineError> {
-    let mut enforced = Enforced { status: "not", granted: 0, missing: Vec::new() };
+    let mut enforced = Enforced { level: Level::Not, granted: 0, missing: Vec::new() };
     if policy.handled_fs.is_empty() && policy.handled_net.is_empty() && policy.scoped.is_empty() {
         return Ok(enforced);
     }
     let mut ruleset = create(policy)?;
     if !policy.handled_fs.is_empty() {
-        for (path, rights) in grants(policy, command) {
+        for (path, rights) in grants(policy, &Values::of(policy, command), command) {
             let Ok(parent) = PathFd::new(path.as_path()) else {
                 enforced.missing.push(path);
                 continue;
@@ -73,10 +73,10 @@ pub(crate) fn restrict(
         let rights = flags(rights.iter().map(|right| port_access(*right)));
         ruleset = ruleset.add_rule(NetPort::new(*port, rights))?;
     }
-    enforced.status = match restrict_self(ruleset)? {
-        RulesetStatus::FullyEnforced => "fully",
-        RulesetStatus::PartiallyEnforced => "partly",
-        RulesetStatus::NotEnforced => "not",
+    enforced.level = match restrict_self(ruleset)? {
+        RulesetStatus::FullyEnforced => Level::Fully,
+        RulesetStatus::PartiallyEnforced => Level::Partly,
+        RulesetStatus::NotEnforced => Level::Not,
     };
     Ok(enforced)
 }
@@ -111,11 +111,14 @@ fn restrict_self(ruleset: RulesetCreated) -> Result<RulesetStatus, ConfineError>
 
 /// The rights by path: those of the policy, and what the command itself needs to start, which a
 /// person asked for by naming it.
-fn grants(policy: &LandlockPolicy, command: &Command) -> BTreeMap<Text, BTreeSet<FsRight>> {
+pub(crate) fn grants(
+    policy: &LandlockPolicy,
+    values: &Values,
+    command: &Command,
+) -> BTreeMap<Text, BTreeSet<FsRight>> {
     let mut grants = BTreeMap::<Text, BTreeSet<FsRight>>::new();
-    let values = values(policy, command);
     for (place, rule) in &policy.rules {
-        for path in paths(place, &values) {
+        for path in values.paths(place) {
             grants.entry(path).or_default().extend(&rule.rights);
         }
     }
@@ -126,25 +129,31 @@ fn grants(policy: &LandlockPolicy, command: &Command) -> BTreeMap<Text, BTreeSet
     grants
 }
 
-fn paths(place: &Place, values: &BTreeMap<String, BTreeSet<Text>>) -> Vec<Text> {
-    match &place.variable {
-        None => vec![place.path.clone()],
-        Some(name) => {
-            values.get(name).into_iter().flatten().map(|value| place.below(value)).collect()
+/// What the variables of a policy mean for a command.
+pub(crate) struct Values(BTreeMap<String, BTreeSet<Text>>);
+
+impl Values {
+    /// From the command's environment; where it has none, from what the runs had.
+    pub(crate) fn of(policy: &LandlockPolicy, command: &Command) -> Values {
+        let mut values = policy.variables.clone();
+        let environment = command.environment.iter().map(|entry| entry.as_bytes());
+        for (name, value) in model::trace::Command::places(environment) {
+            values.insert(name, BTreeSet::from([value]));
+        }
+        if let Ok(directory) = std::env::current_dir() {
+            values.insert("CWD".to_owned(), BTreeSet::from([Text::from(directory.as_path())]));
+        }
+        Values(values)
+    }
+
+    fn paths(&self, place: &Place) -> Vec<Text> {
+        match &place.variable {
+            None => vec![place.path.clone()],
+            Some(name) => {
+                self.0.get(name).into_iter().flatten().map(|value| place.below(value)).collect()
+            }
         }
     }
-}
-
-fn values(policy: &LandlockPolicy, command: &Command) -> BTreeMap<String, BTreeSet<Text>> {
-    let mut values = policy.variables.clone();
-    let environment = command.environment.iter().map(|entry| entry.as_bytes());
-    for (name, value) in model::trace::Command::places(environment) {
-        values.insert(name, BTreeSet::from([value]));
-    }
-    if let Ok(directory) = std::env::current_dir() {
-        values.insert("CWD".to_owned(), BTreeSet::from([Text::from(directory.as_path())]));
-    }
-    values
 }
 
 /// The file of the command and the interpreters that the kernel runs for it.

@@ -2,14 +2,20 @@
 //! it pass and reports it.
 
 mod audit;
+mod capabilities;
+mod confirm;
 mod enforce;
+mod judge;
 mod landlock;
 
 pub use self::landlock::{Enforced, kernel_abi};
 pub use audit::{Audit, Violation, audit};
-pub use enforce::enforce;
+pub use capabilities::Dropped;
+pub use confirm::confirm;
+pub use enforce::{Confinement, Level, Report, enforce};
+pub use judge::Offence;
 
-use nix::errno::Errno;
+use nix::{errno::Errno, sys::signal::Signal};
 use supervisor::{LaunchError, command::describe};
 
 impl From<::landlock::RulesetError> for ConfineError {
@@ -39,6 +45,9 @@ pub enum ConfineError {
     /// The child was gone before it could run anything.
     #[error("cannot confine: the command's process vanished before it ran")]
     Vanished,
+    /// A signal asked profgen to end.
+    #[error("interrupted by {}", .0.as_str())]
+    Interrupted(Signal),
     /// A call of profgen's own failed.
     #[error("cannot confine: {}", describe(*.0))]
     Call(#[from] Errno),

@@ -3,8 +3,9 @@
 
 use crate::words::some;
 use model::{
-    Decision, Policy, Subject, Text, Verdict,
+    Confirmed, Decision, Need, Policy, Subject, Text, Verdict,
     capability::Check,
+    policy::{Evidence, EvidenceKind},
     trace::{Address, EndpointOperation},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ pub fn capabilities(policy: &Policy) -> BTreeMap<String, BTreeSet<String>> {
             found.entry((*name).to_owned()).or_default().extend(reasons);
         }
     }
+    confirmed(policy, &mut found);
     for (subject, Decision { verdict, reason }) in &policy.decisions {
         let Subject::Capability(name) = subject else { continue };
         match verdict {
@@ -43,6 +45,49 @@ pub fn capabilities(policy: &Policy) -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     found
+}
+
+/// Takes in what came of running the commands without: what one run shows to be needed is, and what
+/// each run shows not to be needed is not. A run that was not repeated shows nothing, and what it
+/// passed stays.
+fn confirmed(policy: &Policy, found: &mut BTreeMap<String, BTreeSet<String>>) {
+    let runs = || policy.evidence.values().filter(|evidence| evidence.kind == EvidenceKind::Trace);
+    let findings = |evidence: &'_ Evidence| {
+        evidence.capabilities.as_ref().map(|record| record.confirmed.clone()).unwrap_or_default()
+    };
+    let all_tried = runs().all(|evidence| !findings(evidence).is_empty());
+    if all_tried {
+        found.retain(|name, _| {
+            let needs =
+                |evidence: &Evidence| findings(evidence).get(name).map(|confirmed| confirmed.need);
+            let mut needs = runs().map(needs);
+            // One that no run suspected is there for several runs together.
+            let nowhere = needs.clone().all(|need| need.is_none());
+            nowhere || !needs.all(|need| need.is_none_or(|need| need == Need::NotNeeded))
+        });
+    }
+    for (name, Confirmed { need, reason }) in runs().flat_map(findings) {
+        match need {
+            Need::Needed => {
+                found.entry(name).or_default().insert(format!("confirmed: {reason}"));
+            }
+            Need::Unknown => {
+                if let Some(reasons) = found.get_mut(&name) {
+                    reasons.insert(format!("not confirmed: {reason}"));
+                }
+            }
+            Need::NotNeeded => {}
+        }
+    }
+    for record in runs().filter_map(|evidence| evidence.capabilities.as_ref()) {
+        for (name, checked) in &record.checked {
+            if let Some(reasons) = found.get_mut(name)
+                && checked.granted > 0
+            {
+                reasons.insert("checked: the kernel was asked for it, and granted it".to_owned());
+            }
+        }
+    }
 }
 
 /// By which calls and on which files each check was passed, as sentences.

@@ -24,6 +24,7 @@ pub(crate) fn observed(trace: Trace) -> Policy {
         gaps: trace.completeness.gaps().into_iter().collect(),
         places,
         single: trace.processes.len() == 1,
+        capabilities: trace.capabilities,
         unseen: trace.completeness.unseen,
     };
     policy.evidence.insert(run.clone(), evidence);
@@ -109,6 +110,7 @@ pub(crate) fn predicted(analysis: Analysis) -> Policy {
         gaps: gaps(&analysis.programs),
         places: BTreeMap::new(),
         single: false,
+        capabilities: None,
         unseen: BTreeSet::new(),
     };
     policy.evidence.insert(id.clone(), evidence);

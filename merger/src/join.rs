@@ -2,7 +2,7 @@
 //! on which of them came first.
 
 use model::{
-    Arguments, Decision, Policy, Rule, Subject, Sysno, Text,
+    Arguments, CapabilityRecord, Checked, Decision, Policy, Rule, Subject, Sysno, Text,
     analysis::Phase,
     policy::{
         EndpointEntry, Entry, Evidence, FileEntry, Observed, Origins, Predicted, ProgramIdentity,
@@ -225,8 +225,12 @@ fn by_place(one: &Site, two: &Site) -> Ordering {
 /// Two records of one id are the same run, unless one was changed by hand: then what either says
 /// was missed counts, and of the command the smaller.
 fn join_evidence(known: &mut Evidence, new: Evidence) {
-    let Evidence { kind, command, gaps, places, single, unseen } = new;
+    let Evidence { kind, command, gaps, places, single, unseen, capabilities } = new;
     known.gaps.extend(gaps);
+    known.capabilities = match (known.capabilities.take(), capabilities) {
+        (Some(one), Some(two)) => Some(join_capabilities(one, two)),
+        (one, two) => one.or(two),
+    };
     known.single &= single;
     known.unseen.extend(unseen);
     if (&kind, &command, &places) < (&known.kind, &known.command, &known.places) {
@@ -234,6 +238,24 @@ fn join_evidence(known: &mut Evidence, new: Evidence) {
         known.command = command;
         known.places = places;
     }
+}
+
+fn join_capabilities(mut known: CapabilityRecord, new: CapabilityRecord) -> CapabilityRecord {
+    let CapabilityRecord { checked, lost, unmeasured, confirmed } = new;
+    for (name, Checked { granted, denied }) in checked {
+        let known = known.checked.entry(name).or_default();
+        known.granted = known.granted.max(granted);
+        known.denied = known.denied.max(denied);
+    }
+    known.lost = known.lost.max(lost);
+    known.unmeasured = known.unmeasured.max(unmeasured);
+    for (name, confirmed) in confirmed {
+        match known.confirmed.get_mut(&name) {
+            Some(known) if *known >= confirmed => {}
+            _ => drop(known.confirmed.insert(name, confirmed)),
+        }
+    }
+    known
 }
 
 #[cfg(test)]

@@ -115,6 +115,7 @@ fn of_run(programs: &[&str], files: &[(&str, Access)], ports: &[u16]) -> Policy 
         gaps: BTreeSet::new(),
         places: BTreeMap::new(),
         single: false,
+        capabilities: None,
         unseen: Default::default(),
     };
     policy.evidence.insert("0000000000000001".to_owned(), evidence);

@@ -26,6 +26,7 @@ fn policy() -> Policy {
         gaps: BTreeSet::new(),
         places: BTreeMap::from([place("CWD", "/srv/work"), place("HOME", "/home/me/")]),
         single: false,
+        capabilities: None,
         unseen: Default::default(),
     };
     policy.evidence.insert(RUN.to_owned(), evidence);

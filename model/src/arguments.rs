@@ -70,6 +70,17 @@ pub enum KillTarget {
     Everyone = 4,
 }
 
+impl KillTarget {
+    /// All, by their numbers.
+    pub const ALL: [KillTarget; 5] = [
+        KillTarget::Own,
+        KillTarget::Group,
+        KillTarget::Traced,
+        KillTarget::Other,
+        KillTarget::Everyone,
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

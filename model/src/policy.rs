@@ -1,7 +1,7 @@
 //! What is allowed, and why: the file that people commit and review.
 
 use crate::{
-    Access, Arch, Arguments, Decision, Document, Rule, Subject, Sysno, Text,
+    Access, Arch, Arguments, CapabilityRecord, Decision, Document, Rule, Subject, Sysno, Text,
     analysis::{Layer, Phase},
     capability::Check,
     document::Schema,
@@ -76,6 +76,9 @@ pub struct Evidence {
     /// [`Completeness::unseen`](crate::trace::Completeness::unseen).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "sysno_set")]
     pub unseen: BTreeSet<Sysno>,
+    /// What a run taught of capabilities beside what calls asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<CapabilityRecord>,
 }
 
 /// What a piece of evidence is.

@@ -4,10 +4,10 @@
 #![allow(clippy::expect_used, reason = "a generator that fails is a failed test")]
 
 use crate::{
-    Access, Analysis, Arch, ArgCmp, Arguments, Call, CmpOp, Decision, Policy, Rule, Subject, Sysno,
-    Text, Trace, Verdict,
+    Access, Analysis, Arch, ArgCmp, Arguments, Call, CapabilityRecord, Checked, CmpOp, Confirmed,
+    Decision, Need, Policy, Rule, Subject, Sysno, Text, Trace, Verdict,
     analysis::{self, AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Phase, PredictedCall},
-    capability::Check,
+    capability::{self, Check},
     policy::{
         ArgumentRules, EndpointEntry, Entry, Evidence, EvidenceKind, FileEntry, Observed, Origins,
         Predicted, ProgramIdentity, Settings, Strategy as PolicyStrategy, Withheld,
@@ -33,12 +33,13 @@ pub fn trace() -> impl Strategy<Value = Trace> {
     let rest = (
         engine(),
         (vec(text(), 1..4), text(), places(), option::of(container())),
-        completeness(),
+        (completeness(), option::of(capability_record())),
         vec(program(), 0..4),
         vec(process(), 0..3),
     );
     (head, host(), rest).prop_map(
         |((id, started, recorder), host, (engine, command, completeness, programs, processes))| {
+            let (completeness, capabilities) = completeness;
             Trace {
                 schema: Default::default(),
                 id,
@@ -51,6 +52,7 @@ pub fn trace() -> impl Strategy<Value = Trace> {
                 completeness,
                 programs,
                 processes,
+                capabilities,
             }
         },
     )
@@ -508,16 +510,37 @@ fn predicted() -> impl Strategy<Value = Predicted> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let kind = select(vec![EvidenceKind::Trace, EvidenceKind::Analysis]);
-    let unseen = btree_set(sysno(), 0..3);
-    (kind, vec(text(), 0..3), btree_set(sentence(), 0..2), evidence_places(), any::<bool>(), unseen)
-        .prop_map(|(kind, command, gaps, places, single, unseen)| Evidence {
+    let capabilities = option::of(capability_record());
+    let (gaps, unseen) = (btree_set(sentence(), 0..2), btree_set(sysno(), 0..3));
+    let rest = (evidence_places(), any::<bool>(), unseen, capabilities);
+    (kind, vec(text(), 0..3), gaps, rest).prop_map(
+        |(kind, command, gaps, (places, single, unseen, capabilities))| Evidence {
             kind,
             command,
             gaps,
             places,
             single,
             unseen,
-        })
+            capabilities,
+        },
+    )
+}
+
+fn capability_record() -> impl Strategy<Value = CapabilityRecord> {
+    let name = || select(&capability::NAMES[..]).prop_map(str::to_owned);
+    let checked = (0..9_u64, 0..9_u64).prop_map(|(granted, denied)| Checked { granted, denied });
+    let need = select(vec![Need::Needed, Need::NotNeeded, Need::Unknown]);
+    let confirmed = (need, sentence()).prop_map(|(need, reason)| Confirmed { need, reason });
+    let (checked, confirmed) =
+        (btree_map(name(), checked, 0..3), btree_map(name(), confirmed, 0..3));
+    (checked, 0..3_u64, option::of(sentence()), confirmed).prop_map(
+        |(checked, lost, unmeasured, confirmed)| CapabilityRecord {
+            checked,
+            lost,
+            unmeasured,
+            confirmed,
+        },
+    )
 }
 
 fn identity() -> impl Strategy<Value = ProgramIdentity> {

@@ -1,7 +1,7 @@
 //! What one run was observed to do.
 
 use crate::{
-    Access, Arch, Arguments, Document, Sysno, Text,
+    Access, Arch, Arguments, CapabilityRecord, Document, Sysno, Text,
     capability::Check,
     document::Schema,
     serial::{by_sysno, hex, sysno_set},
@@ -36,6 +36,9 @@ pub struct Trace {
     pub programs: Vec<Program>,
     /// The processes, in the order in which they were first seen.
     pub processes: Vec<Process>,
+    /// What was learned of capabilities, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<CapabilityRecord>,
 }
 
 impl Document for Trace {

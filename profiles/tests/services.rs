@@ -40,6 +40,7 @@ fn program() -> (Policy, LandlockPolicy) {
         places: BTreeMap::new(),
         single: true,
         unseen: Default::default(),
+        capabilities: None,
     };
     policy.evidence.insert("0000000000000001".to_owned(), evidence);
     let identity = ProgramIdentity { executed: true, ..ProgramIdentity::default() };

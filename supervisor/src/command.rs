@@ -135,9 +135,35 @@ impl Command {
 
     /// Executes the command in this process. Returns only when the kernel refuses.
     pub fn execute(&self) -> Errno {
-        let environment = pointers(&self.environment);
-        let shell_argv = self.shell_argv.as_deref().map(pointers);
-        execute(&self.path, &pointers(&self.argv), shell_argv.as_deref(), &environment)
+        self.prepare().execute()
+    }
+}
+
+impl Command {
+    /// What execve(2) takes, made before a fork: after it nothing may be allocated.
+    pub fn prepare(&self) -> Prepared<'_> {
+        Prepared {
+            path: &self.path,
+            argv: pointers(&self.argv),
+            shell_argv: self.shell_argv.as_deref().map(pointers),
+            environment: pointers(&self.environment),
+        }
+    }
+}
+
+/// A command as execve(2) takes it.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    path: &'a CStr,
+    argv: Vec<*const c_char>,
+    shell_argv: Option<Vec<*const c_char>>,
+    environment: Vec<*const c_char>,
+}
+
+impl Prepared<'_> {
+    /// Executes it in this process. Returns only when the kernel refuses. Async-signal-safe.
+    pub fn execute(&self) -> Errno {
+        execute(self.path, &self.argv, self.shell_argv.as_deref(), &self.environment)
     }
 }
 

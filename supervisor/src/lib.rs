@@ -4,6 +4,7 @@
 //! Both the tracer and `profgen run --audit` stand on this crate; it decides nothing and keeps
 //! nothing.
 
+pub mod capset;
 pub mod command;
 pub mod deaths;
 pub mod elf_file;
@@ -16,7 +17,9 @@ pub mod signals;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wait;
+pub mod witness;
 
+pub use capset::CapSet;
 pub use command::{Command, CommandError};
 pub use deaths::Deaths;
 pub use ending::Ending;

@@ -7,13 +7,16 @@ mod support;
 
 mod arguments;
 mod attach;
+mod audited;
 mod bundle;
 mod capabilities;
 mod compare;
 mod confined;
+mod confirmed;
 mod decisions;
 mod emit;
 mod errors;
+mod held;
 mod hostile;
 mod landlock;
 mod lint;

@@ -8,9 +8,9 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::profgen;
 use super::run::{Ran, Scene};
 use super::strace::Call;
+use super::{NOBODY, profgen};
 
 /// The directory that `profgen trace -o` fills; runs accumulate in it.
 pub struct Bundle(TempDir);
@@ -22,6 +22,13 @@ impl Bundle {
         )
     }
 
+    /// One that an ordinary user fills.
+    pub fn new_ordinary() -> Bundle {
+        let bundle = Bundle::new();
+        std::os::unix::fs::chown(bundle.0.path(), Some(NOBODY), Some(NOBODY)).expect("chown");
+        bundle
+    }
+
     pub fn path(&self, file: &str) -> PathBuf {
         self.0.path().join(file)
     }
@@ -29,8 +36,17 @@ impl Bundle {
     /// Traces one run of the workload in `scene`.
     pub fn trace(&self, scene: &Scene<'_>, engine: &str) -> Ran {
         let out = self.0.path().display().to_string();
-        let words =
-            [profgen(), "trace", "-o", &out, "--engine", engine, "--no-static", "--quiet", "--"];
+        let words = [
+            &scene.profgen,
+            "trace",
+            "-o",
+            &out,
+            "--engine",
+            engine,
+            "--no-static",
+            "--quiet",
+            "--",
+        ];
         let ran = scene.run(&words);
         assert_eq!(
             ran.status, scene.workload.status,

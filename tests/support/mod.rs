@@ -32,6 +32,9 @@ pub fn profgen() -> &'static str {
 /// The search path of everything that the tests run: the distribution's programs, whatever the developer's shell has.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The ids of a user without any rights, who need not have an account.
+pub const NOBODY: u32 = 65534;
+
 /// Says that the calling test cannot run here, and why; fails it where everything must run.
 pub fn skip(why: &str) {
     println!("skipped: {why}");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 use super::workload::{Output, Workload};
-use super::{PATH, find_program, fixtures, http, tests_dir};
+use super::{NOBODY, PATH, find_program, fixtures, http, profgen, tests_dir};
 
 /// How often a run is looked at.
 const POLL: Duration = Duration::from_millis(5);
@@ -37,23 +37,43 @@ pub struct Scene<'a> {
     pub environment: Vec<(String, String)>,
     /// The program's absolute path and its arguments.
     pub command: Vec<String>,
+    /// The binary under test, where whoever runs the workload finds it.
+    pub profgen: String,
+    /// An ordinary user runs it.
+    ordinary: bool,
 }
 
 impl<'a> Scene<'a> {
     /// Makes the directory and runs the workload's `setup` in it.
     pub fn prepare(workload: &'a Workload) -> Scene<'a> {
+        Scene::prepare_for(workload, None)
+    }
+
+    /// The same, for an ordinary user where there is a stage; the directory is that user's.
+    pub fn prepare_for(workload: &'a Workload, stage: Option<&Stage>) -> Scene<'a> {
         let directory =
             tempfile::Builder::new().prefix("profgen-scene-").tempdir().expect("make a directory");
         // Servers drop root's rights and must still reach their files.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))
             .expect("chmod the directory");
 
-        let fixtures: Vec<PathBuf> =
+        let mut fixtures: Vec<PathBuf> =
             workload.fixtures.iter().map(|name| fixtures::build(name).expect("fixture")).collect();
+        let (mut here, mut binary) = (tests_dir().join("workloads"), PathBuf::from(profgen()));
+        if let Some(stage) = stage {
+            std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("chown");
+            for fixture in &mut fixtures {
+                let own = stage.at(fixture.parent().expect("fixture directory"));
+                *fixture = own.join(fixture.file_name().expect("a file name"));
+            }
+            (here, binary) = (stage.at(&here), stage.at(&binary));
+        }
+        let ordinary = stage.is_some();
         let http_port = if workload.server { port("http", &workload.name, http::serve) } else { 0 };
-        let environment = environment(workload, directory.path(), &fixtures, http_port);
+        let environment = environment(workload, directory.path(), &here, &fixtures, http_port);
         let command = command(workload, &fixtures, &environment);
-        let scene = Scene { workload, directory, environment, command };
+        let profgen = binary.display().to_string();
+        let scene = Scene { workload, directory, environment, command, profgen, ordinary };
         if !workload.setup.is_empty() {
             let setup = ["bash".to_owned(), "-euc".to_owned(), workload.setup.clone()];
             let ran = scene.run_words(&setup);
@@ -101,13 +121,55 @@ impl<'a> Scene<'a> {
             .env_clear()
             .envs(self.environment.iter().cloned())
             .current_dir(self.directory.path());
+        if self.ordinary {
+            // Without supplementary groups: std drops them with the user id.
+            command.uid(NOBODY).gid(NOBODY);
+        }
         run_command(command, self.workload.timeout)
+    }
+}
+
+/// Copies of the workloads, of programs and of the binary under test that everybody may read: the
+/// project may lie where only its owner looks. Its paths are in policies, so all runs share one.
+pub struct Stage(TempDir);
+
+impl Stage {
+    /// With what a workload needs.
+    pub fn new(workload: &Workload) -> Stage {
+        let directory = tempfile::Builder::new().prefix("profgen-staged-").tempdir();
+        let stage = Stage(directory.expect("make a directory"));
+        fs::set_permissions(stage.0.path(), Permissions::from_mode(0o755)).expect("chmod");
+        for name in &workload.fixtures {
+            let fixture = fixtures::build(name).expect("fixture");
+            stage.copy(fixture.parent().expect("fixture directory"));
+        }
+        stage.copy(&tests_dir().join("workloads"));
+        let (from, to) = (profgen(), stage.at(Path::new(profgen())));
+        // A link is made at once, where both are on one file system.
+        fs::hard_link(from, &to).or_else(|_| fs::copy(from, &to).map(drop)).expect("copy");
+        stage
+    }
+
+    /// The copy of a file or directory.
+    fn at(&self, original: &Path) -> PathBuf {
+        self.0.path().join(original.file_name().expect("a file name"))
+    }
+
+    fn copy(&self, directory: &Path) {
+        let to = self.at(directory);
+        if fs::create_dir(&to).is_ok() {
+            for entry in fs::read_dir(directory).expect("list") {
+                let entry = entry.expect("entry");
+                fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+            }
+        }
     }
 }
 
 fn environment(
     workload: &Workload,
     directory: &Path,
+    here: &Path,
     fixtures: &[PathBuf],
     http_port: u16,
 ) -> Vec<(String, String)> {
@@ -116,8 +178,8 @@ fn environment(
         .iter()
         .map(|fixture| fixture.parent().expect("fixture directory").display().to_string());
     let path = fixture_dirs.chain([PATH.to_owned()]).collect::<Vec<_>>().join(":");
-    let here = tests_dir().join("workloads").display().to_string();
-    let script = workload.script.display().to_string();
+    let script = workload.script.file_name().map_or_else(PathBuf::new, |name| here.join(name));
+    let (here, script) = (here.display().to_string(), script.display().to_string());
     let date = "2020-01-01 00:00:00 +0000";
     [
         ("PATH", path.as_str()),
@@ -148,7 +210,8 @@ fn command(
 ) -> Vec<String> {
     let Some(exec) = &workload.exec else {
         let bash = find_program("bash").expect("bash");
-        return vec![bash.display().to_string(), workload.script.display().to_string()];
+        let script = environment.iter().find(|(name, _)| name == "SCRIPT").expect("variable");
+        return vec![bash.display().to_string(), script.1.clone()];
     };
     let expand = |word: &String| {
         // The longer name first: HTTP_PORT contains PORT.

@@ -5,6 +5,7 @@
 //! which builds the [`Trace`].
 
 mod attach;
+mod cap_capable;
 mod checks;
 mod modules;
 mod notify;
@@ -15,9 +16,12 @@ mod program;
 mod ptrace;
 mod recorder;
 mod sockets;
+mod watch;
 
 pub use recorder::{BEFORE_EXEC, Progress, Recorder};
+pub use watch::Watcher;
 
+use cap_capable::Measuring;
 use model::{
     Arch, Text, Trace,
     document::Schema,
@@ -44,6 +48,8 @@ pub struct Options {
     pub signals: Signals,
     /// Called after each event.
     pub progress: Box<dyn Fn(&Recorder)>,
+    /// Whether to count what the kernel is asked about capabilities, where it lets us.
+    pub measure: bool,
     /// Written into the trace: the version of profgen.
     pub version: String,
 }
@@ -114,6 +120,7 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
     let arch = Arch::native().ok_or(TraceError::Architecture)?;
     let started = timestamp(SystemTime::now());
     let directory = std::env::current_dir().unwrap_or_default();
+    let mut capabilities = None;
     let (recorded, name, reason, argv, places) = match subject {
         Subject::Process(process) => {
             let argv = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
@@ -125,7 +132,9 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
             (attach::run(*process, options)?, EngineName::Ptrace, reason, argv, places)
         }
         Subject::Command { command, argv } => {
-            let (recorded, name, reason) = record(command, options)?;
+            let meter = Measuring::start(options.measure);
+            let (recorded, name, reason) = record(command, options, &meter)?;
+            capabilities = meter.finish();
             let argv = argv.iter().map(|argument| Text::from(argument.as_os_str())).collect();
             let places =
                 trace::Command::places(command.environment.iter().map(|entry| entry.as_bytes()));
@@ -153,25 +162,27 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
         completeness,
         programs,
         processes,
+        capabilities,
     })
 }
 
 fn record(
     command: &Command,
     options: &Options,
+    meter: &Measuring,
 ) -> Result<(Recorded, EngineName, String), TraceError> {
     match options.engine {
         EngineChoice::Only(EngineName::Ptrace) => {
-            Ok((ptrace::run(command, options)?, EngineName::Ptrace, "asked for".to_owned()))
+            Ok((ptrace::run(command, options, meter)?, EngineName::Ptrace, "asked for".to_owned()))
         }
         EngineChoice::Only(EngineName::Notify) => {
-            Ok((notify::run(command, options)?, EngineName::Notify, "asked for".to_owned()))
+            Ok((notify::run(command, options, meter)?, EngineName::Notify, "asked for".to_owned()))
         }
         EngineChoice::Auto => {
             let reason = if modules::wants_listener(&command.path) {
                 "auto: the program asks libseccomp for a listener of its own".to_owned()
             } else {
-                match notify::run(command, options) {
+                match notify::run(command, options, meter) {
                     Err(TraceError::Refused(what, errno)) => {
                         format!("auto: the kernel refuses {what}: {}", describe(errno))
                     }
@@ -181,7 +192,7 @@ fn record(
                     }
                 }
             };
-            Ok((ptrace::run(command, options)?, EngineName::Ptrace, reason))
+            Ok((ptrace::run(command, options, meter)?, EngineName::Ptrace, reason))
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::{
     Options, TraceError,
+    cap_capable::Measuring,
     observe::Event,
     recorder::{Next, Recorder},
 };
@@ -42,7 +43,11 @@ struct Engine<'a> {
 ///
 /// # Errors
 /// [`TraceError::Refused`] when the kernel gives no listener, before the command has run.
-pub fn run(command: &Command, options: &Options) -> Result<crate::Recorded, TraceError> {
+pub fn run(
+    command: &Command,
+    options: &Options,
+    meter: &Measuring,
+) -> Result<crate::Recorded, TraceError> {
     let child = Child::start(command, Watch::Notify, &every_call(libc::SECCOMP_RET_USER_NOTIF))?;
     options.signals.pass_to(child.pid);
     let (listener, no_new_privs) = match child.report()? {
@@ -57,6 +62,8 @@ pub fn run(command: &Command, options: &Options) -> Result<crate::Recorded, Trac
         }
     };
     let mut engine = Engine::new(&child, Listener::new(listener), options, !no_new_privs)?;
+    // The command waits in its execve until it is served.
+    meter.follow(child.pid.as_raw());
     engine.run(options)?;
     if let Report::NotExecuted(errno) = child.report()? {
         return Err(TraceError::NotExecuted(errno));

@@ -4,6 +4,7 @@
 
 use crate::{
     Options, Recorded, TraceError,
+    cap_capable::Measuring,
     observe::{Event, sets_filter},
     program::Pending,
     recorder::{Next, Recorder},
@@ -69,10 +70,14 @@ pub fn options(own_child: bool, calls: Calls) -> PtraceOptions {
 ///
 /// # Errors
 /// [`TraceError::Refused`] when the kernel lets nothing be traced, before the command has run.
-pub fn run(command: &Command, run_options: &Options) -> Result<Recorded, TraceError> {
-    match launch(command, run_options, Calls::Filtered) {
+pub fn run(
+    command: &Command,
+    run_options: &Options,
+    meter: &Measuring,
+) -> Result<Recorded, TraceError> {
+    match launch(command, run_options, meter, Calls::Filtered) {
         Err(TraceError::Refused(what, errno)) if what == FILTER => {
-            let mut recorded = launch(command, run_options, Calls::Unfiltered)?;
+            let mut recorded = launch(command, run_options, meter, Calls::Unfiltered)?;
             let reason = crate::describe(errno);
             recorded
                 .recorder
@@ -85,7 +90,12 @@ pub fn run(command: &Command, run_options: &Options) -> Result<Recorded, TraceEr
 
 const FILTER: &str = "a seccomp filter";
 
-fn launch(command: &Command, run_options: &Options, calls: Calls) -> Result<Recorded, TraceError> {
+fn launch(
+    command: &Command,
+    run_options: &Options,
+    meter: &Measuring,
+    calls: Calls,
+) -> Result<Recorded, TraceError> {
     let (watch, body) = match calls {
         Calls::Filtered => (Watch::Trace, &every_call(libc::SECCOMP_RET_TRACE)[..]),
         Calls::Unfiltered => (Watch::Unfiltered, &[][..]),
@@ -105,6 +115,7 @@ fn launch(command: &Command, run_options: &Options, calls: Calls) -> Result<Reco
         // It stops where it waits, and each of its calls from there on.
         ptrace::interrupt(child.pid)?;
     }
+    meter.follow(child.pid.as_raw());
     child.go()?;
     engine.run()?;
     let mut no_new_privs = false;

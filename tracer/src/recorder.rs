@@ -6,7 +6,7 @@ use crate::{
     modules,
     observe::{Event, Observation, observe, sets_filter},
     paths::{Namer, View},
-    plan::{Slots, Special},
+    plan::{Plan, ReadValue, Slots, Special},
     program::{Pending, ProgramState},
 };
 use model::{
@@ -326,10 +326,58 @@ impl Recorder {
             let site = locate(state, process, event);
             program.locate(slot, site);
         }
-        let plan = self.slots.plan(slot);
-        if plan.only_counts() {
+        if self.slots.plan(slot).only_counts() {
             return Next::Proceed;
         }
+        let Some(observation) = self.read(event, process, slot) else { return Next::Proceed };
+        if !valid() {
+            return Next::Proceed;
+        }
+        self.unread += u64::from(observation.unread);
+        self.special(event, process, index, slot, &observation);
+        let plan = self.slots.plan(slot);
+        let names = plan.values.iter().map(|value| value.name);
+        let pending = self.programs[index].take(index, slot, names, observation);
+        if plan.wants_result || pending.is_conditional() {
+            Next::Result(pending)
+        } else {
+            self.programs[index].settle(pending, Some(0));
+            Next::Proceed
+        }
+    }
+
+    /// What a call is about to do; it is not recorded.
+    pub fn look(&mut self, event: &Event, valid: impl FnOnce() -> bool) -> Option<Observation> {
+        let slot = self.slots.of(event.sysno);
+        let process = self.process_of(event.tid)?;
+        let observation = self.read(event, process, slot)?;
+        if !valid() {
+            return None;
+        }
+        match self.slots.plan(slot).special {
+            Special::ChangesView => self.forget_view(process),
+            Special::ChangesCredentials | Special::Filter | Special::Execute => {
+                self.forget_credentials(process);
+            }
+            Special::ExitProcess => self.process_ended(process, None),
+            _ => {}
+        }
+        Some(observation)
+    }
+
+    /// Whether there may be something to see in a call beside that it was made.
+    pub fn looks_at(sysno: Sysno) -> bool {
+        let plan = Plan::new(sysno);
+        let signals = plan.values.iter().any(|value| value.read == ReadValue::KillTarget);
+        let maps = matches!(plan.special, Special::Map | Special::OldMap | Special::Protect);
+        let special = plan.special != Special::None && !maps;
+        special || signals || !plan.files.is_empty() || !plan.checks.is_empty()
+    }
+
+    /// Reads what a call carries, and which checks it passes by a capability.
+    fn read(&mut self, event: &Event, process: i32, slot: usize) -> Option<Observation> {
+        let plan = self.slots.plan(slot);
+        let state = self.processes.get_mut(&process)?;
         let looks = !plan.files.is_empty()
             || !plan.checks.is_empty()
             || matches!(plan.special, Special::Address(_));
@@ -353,20 +401,7 @@ impl Recorder {
             observation.marks.insert(Mark::GainsPrivileges);
         }
         self.generation += u64::from(changes_owners(&observation, &plan.checks));
-        if !valid() {
-            return Next::Proceed;
-        }
-        self.unread += u64::from(observation.unread);
-        self.special(event, process, index, slot, &observation);
-        let plan = self.slots.plan(slot);
-        let names = plan.values.iter().map(|value| value.name);
-        let pending = self.programs[index].take(index, slot, names, observation);
-        if plan.wants_result || pending.is_conditional() {
-            Next::Result(pending)
-        } else {
-            self.programs[index].settle(pending, Some(0));
-            Next::Proceed
-        }
+        Some(observation)
     }
 
     fn special(
@@ -382,13 +417,7 @@ impl Recorder {
         }
         match self.slots.plan(slot).special {
             Special::Execute => self.executing(process, observation),
-            Special::ChangesView => {
-                if let Some(state) = self.processes.get_mut(&process) {
-                    state.view = None;
-                    state.credentials = None;
-                    state.directories = Directories::default();
-                }
-            }
+            Special::ChangesView => self.forget_view(process),
             Special::ChangesCredentials => self.forget_credentials(process),
             Special::Filter => {
                 // prctl also changes no_new_privs and capabilities.
@@ -401,6 +430,14 @@ impl Recorder {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn forget_view(&mut self, process: i32) {
+        if let Some(state) = self.processes.get_mut(&process) {
+            state.view = None;
+            state.credentials = None;
+            state.directories = Directories::default();
         }
     }
 
