@@ -14,6 +14,7 @@ use crate::{
     decode::{Decode, Flow as Next},
     elf::Elf,
     landing::{self, Landing},
+    precision::Precision,
     ranges::Ranges,
     value::Sets,
 };
@@ -29,12 +30,14 @@ pub struct Code<'a> {
     pub ranges: &'a Ranges,
     /// Those of them that never come back to their callers.
     pub endless: &'a FxHashSet<u64>,
+    /// What is proved.
+    pub precision: Precision,
 }
 
 impl Code<'_> {
     /// Whether the function at an address never returns.
     fn never_returns(self, entry: u64) -> bool {
-        self.endless.contains(&entry)
+        self.precision.endless && self.endless.contains(&entry)
     }
 }
 

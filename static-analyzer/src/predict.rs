@@ -12,6 +12,7 @@ use crate::{
     link::{Linked, Place, Program},
     numbers::{Flows, Numbers},
     phases::{self, Phases},
+    precision::Precision,
     reach::{Cause, Node, Reach, callee},
     root::Root,
     value::Atom,
@@ -57,6 +58,8 @@ pub struct AnalyzeOptions {
     pub extra_modules: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// A program that cannot be analysed is a gap instead of an error.
     pub lenient: bool,
+    /// What is proved; all of it, unless the worth of a tier is to be measured.
+    pub precision: Precision,
     /// Where results are kept between runs.
     pub cache: Option<PathBuf>,
 }
@@ -89,7 +92,7 @@ pub fn analyze(
 ) -> Result<Analysis, AnalyzeError> {
     let root = Root::new(options.root.as_deref());
     let search = Search::new(&root, &options.library_path);
-    let files = Files::new(root);
+    let files = Files::new(root, options.precision);
     let mut found = BTreeMap::new();
     let mut executed = Vec::new();
     for path in programs {

@@ -5,6 +5,7 @@ use crate::{
     elf::{Elf, RelocationKind},
     flow::{Access, Code, Facts, Flow, Target},
     objects,
+    precision::Precision,
     ranges::Ranges,
 };
 use rayon::prelude::*;
@@ -29,6 +30,7 @@ pub struct Function {
 /// A file, scanned.
 #[derive(Debug)]
 pub struct Scan {
+    precision: Precision,
     /// What the tables say of its functions.
     pub ranges: Ranges,
     /// Its functions.
@@ -44,8 +46,9 @@ pub struct Scan {
 
 impl Scan {
     /// Scans a file.
-    pub fn of(elf: &Elf) -> Scan {
+    pub fn of(elf: &Elf, precision: Precision) -> Scan {
         let mut scan = Scan {
+            precision,
             ranges: Ranges::of(elf),
             functions: Vec::new(),
             by_entry: FxHashMap::default(),
@@ -88,7 +91,7 @@ impl Scan {
 
     /// The file, for looking at one of its functions.
     pub fn code<'a>(&'a self, elf: &'a Elf) -> Code<'a> {
-        Code { elf, ranges: &self.ranges, endless: &self.endless }
+        Code { elf, ranges: &self.ranges, endless: &self.endless, precision: self.precision }
     }
 
     fn interpret(&self, elf: &Elf, entries: &[u64]) -> Vec<Option<Facts>> {
