@@ -1,10 +1,18 @@
 //! One function: its instructions as far as they can be reached, and what every register and word
 //! of the stack can hold at each of them.
 
+mod arithmetic;
 mod body;
+mod bounds;
+mod collect;
+mod escape;
 mod facts;
 mod interpret;
+mod look;
+mod machine;
+mod memory;
 mod state;
+mod step;
 mod tables;
 
 pub use facts::{Access, Call, Facts, Site, Target};
@@ -19,6 +27,7 @@ use crate::{
     value::Sets,
 };
 use body::Body;
+use machine::Spans;
 use rustc_hash::FxHashSet;
 
 /// A file whose functions are looked at.
@@ -52,6 +61,8 @@ pub struct Flow {
     body: Body,
     /// The sets of its values.
     pub sets: Sets,
+    /// How far its tables are read.
+    spans: Spans,
     /// What is known where a block begins, by the number of its first instruction.
     before: Vec<Option<State>>,
     /// How many operations were interpreted.
@@ -68,11 +79,17 @@ impl Flow {
         let landings = code.ranges.handlers(range.start);
         let landings = landings.map(|at| landing::read(code.elf, range.start, at));
         let landings: Vec<Landing> = landings.unwrap_or_default();
-        let mut body = Body::new(range, landings);
+        let mut body = Body::new(range, entry, landings);
         body.decode(code, decoder, entry);
         let mut unknown = Vec::new();
-        let mut flow =
-            Flow { body, sets: Sets::default(), before: Vec::new(), steps: 0, cut: false };
+        let mut flow = Flow {
+            body,
+            sets: Sets::default(),
+            spans: Spans::default(),
+            before: Vec::new(),
+            steps: 0,
+            cut: false,
+        };
         for round in 0.. {
             flow.run(code, entry, &unknown);
             if flow.cut {
@@ -105,6 +122,11 @@ impl Flow {
             }
         }
         Some(flow)
+    }
+
+    /// How far a table is read behind its beginning, in bytes, where that is known.
+    pub fn span(&self, table: u64) -> Option<u64> {
+        self.spans.get(&table).copied().filter(|&span| span < u64::MAX)
     }
 
     /// Whether the instruction at an address is a call, not a jump.

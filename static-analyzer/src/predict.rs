@@ -562,5 +562,7 @@ fn sysno(entry: Entry, number: u64) -> Option<Sysno> {
         Entry::Native if number & X32_BIT != 0 && number < 1 << 31 => Arch::X32,
         entry => kernel_regs(entry).arch,
     };
-    (number & !X32_BIT < NUMBER_MAX).then(|| Sysno::new(arch, number))
+    // -1 is no call of any kernel, and what programs give to ask for none.
+    let known = number & !X32_BIT < NUMBER_MAX || number == u32::MAX;
+    known.then(|| Sysno::new(arch, number))
 }

@@ -30,7 +30,8 @@ pub struct Function {
 /// A file, scanned.
 #[derive(Debug)]
 pub struct Scan {
-    precision: Precision,
+    /// What is proved.
+    pub precision: Precision,
     /// What the tables say of its functions.
     pub ranges: Ranges,
     /// Its functions.
@@ -59,7 +60,7 @@ impl Scan {
         let ranges = &scan.ranges;
         // A pointer in data into the middle of a function (a label) means the whole of it.
         let whole = |at: u64| match ranges.holding(elf, at) {
-            Some(range) if range.known && !ranges.begins(at) => range.start,
+            Some(range) if range.known && !ranges.begins(at) && at != elf.entry => range.start,
             _ => at,
         };
         let mut wave: Vec<u64> =
