@@ -81,7 +81,6 @@ impl Flow {
         let landings: Vec<Landing> = landings.unwrap_or_default();
         let mut body = Body::new(range, entry, landings);
         body.decode(code, decoder, entry);
-        let mut unknown = Vec::new();
         let mut flow = Flow {
             body,
             sets: Sets::default(),
@@ -90,8 +89,9 @@ impl Flow {
             steps: 0,
             cut: false,
         };
+        flow.begin(entry);
         for round in 0.. {
-            flow.run(code, entry, &unknown);
+            flow.run(code);
             if flow.cut {
                 break;
             }
@@ -109,7 +109,7 @@ impl Flow {
                     }
                     for at in left {
                         grew |= flow.body.decode(code, decoder, at);
-                        unknown.push(at);
+                        flow.begin_unknown(at);
                     }
                 }
             }

@@ -97,6 +97,11 @@ impl Sets {
 
     /// A value of these sources.
     pub fn of(&mut self, mut atoms: Vec<Atom>) -> Value {
+        // What several functions return is not followed: almost every value is such a one.
+        let results = atoms.iter().filter(|atom| matches!(atom, Atom::Result(_)));
+        if results.collect::<FxHashSet<_>>().len() > 1 {
+            atoms.push(Atom::Any);
+        }
         // What may be anything is of interest only for the addresses and calls that it may be, too.
         if atoms.contains(&Atom::Any) {
             atoms.retain(|atom| atom.matters());

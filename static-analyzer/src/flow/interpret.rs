@@ -21,15 +21,36 @@ struct Work {
 }
 
 impl Flow {
-    /// What is known at the beginning of each block.
-    pub(super) fn run(&mut self, code: Code<'_>, entry: u64, unknown: &[u64]) {
-        let count = self.body.list.len();
-        self.before = vec![None; count];
-        let mut work = Work { visits: vec![0; count], left: BTreeSet::new() };
-        self.enter(entry, &State::entry(), &mut work);
-        for &at in unknown {
-            self.enter(at, &State::unknown(), &mut work);
+    /// Nothing is known yet but at the entry.
+    pub(super) fn begin(&mut self, entry: u64) {
+        self.open(entry, State::entry());
+    }
+
+    /// Code that may be entered from anywhere.
+    pub(super) fn begin_unknown(&mut self, at: u64) {
+        self.open(at, State::unknown());
+    }
+
+    fn open(&mut self, at: u64, state: State) {
+        self.before.resize(self.body.list.len(), None);
+        let number = self.body.number(at).filter(|_| self.body.holds(at));
+        if let Some(before) = number.and_then(|number| self.before.get_mut(number as usize)) {
+            match before {
+                Some(known) => _ = known.join(&state, &mut self.sets, false),
+                None => *before = Some(state),
+            }
         }
+    }
+
+    /// What is known at the beginning of each block, as far as blocks are decoded by now. Goes on
+    /// from what was known before more of them were.
+    pub(super) fn run(&mut self, code: Code<'_>) {
+        let count = self.body.list.len();
+        self.before.resize(count, None);
+        let known = self.before.iter().zip(&self.body.list).zip(0_u32..);
+        let known = known.filter(|((before, _), _)| before.is_some());
+        let left = known.map(|((_, instruction), number)| (instruction.at, number)).collect();
+        let mut work = Work { visits: vec![0; count], left };
         while let Some((_, first)) = work.left.pop_first() {
             let Some(mut state) = self.before.get(first as usize).cloned().flatten() else {
                 continue;

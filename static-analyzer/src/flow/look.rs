@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     decode::{Mem, Op},
+    ranges::Range,
     value::{Atom, Sets},
 };
 
@@ -16,11 +17,12 @@ const BLOCKS_MAX: usize = 4;
 /// The machine in a state, when nothing is noted.
 pub(super) fn machine<'a>(
     code: Code<'a>,
+    range: Range,
     sets: &'a mut Sets,
     spans: &'a mut Spans,
     state: &'a mut State,
 ) -> Machine<'a> {
-    Machine { place: Place::of(code), sets, spans, state, facts: None }
+    Machine { place: Place::of(code), range, sets, spans, state, facts: None }
 }
 
 impl<'a> Place<'a> {
@@ -96,7 +98,7 @@ impl Flow {
         state: &mut State,
         mut look: impl FnMut(&Machine<'_>, &Op),
     ) {
-        let mut machine = machine(code, &mut self.sets, &mut self.spans, state);
+        let mut machine = machine(code, self.body.range, &mut self.sets, &mut self.spans, state);
         for op in self.body.ops_of(instruction) {
             look(&machine, op);
             machine.apply(op);
@@ -105,7 +107,8 @@ impl Flow {
 
     /// What memory holds at a place.
     pub(super) fn loaded(&mut self, code: Code<'_>, state: &mut State, mem: &Mem) -> Vec<Atom> {
-        let value = machine(code, &mut self.sets, &mut self.spans, state).load(mem, 8, false);
+        let value = machine(code, self.body.range, &mut self.sets, &mut self.spans, state)
+            .load(mem, 8, false);
         self.sets.atoms(&value).to_vec()
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     decode::{Arithmetic, Mem, Op, Reg, STACK, Source, mask},
     elf::Elf,
     precision::Precision,
+    ranges::Range,
     value::{Atom, Sets, Value},
 };
 use rustc_hash::FxHashMap;
@@ -26,6 +27,8 @@ pub type Spans = FxHashMap<u64, u64>;
 /// A function's state while it is interpreted, and what is noted of it.
 pub struct Machine<'a> {
     pub place: Place<'a>,
+    /// The function.
+    pub range: Range,
     pub sets: &'a mut Sets,
     pub spans: &'a mut Spans,
     pub state: &'a mut State,

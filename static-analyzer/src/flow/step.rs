@@ -29,8 +29,8 @@ impl Flow {
             state.compared = None;
         }
         let place = Place::of(code);
-        let (sets, spans) = (&mut self.sets, &mut self.spans);
-        let mut machine = Machine { place, sets, spans, state, facts };
+        let (range, sets, spans) = (self.body.range, &mut self.sets, &mut self.spans);
+        let mut machine = Machine { place, range, sets, spans, state, facts };
         for op in self.body.ops_of(instruction) {
             machine.apply(op);
         }
@@ -135,7 +135,7 @@ impl Machine<'_> {
         let elf = self.place.elf;
         let span = self.spans.get(&table).copied().unwrap_or(u64::MAX);
         let Some(facts) = self.facts.as_deref_mut() else { return };
-        let before = facts.calls.len();
+        let mut found = false;
         if elf.is_constant(table) {
             for index in (0..ENTRIES_MAX).take_while(|index| 4 * index <= span) {
                 let entry = elf.half(table.wrapping_add(4 * index));
@@ -144,10 +144,14 @@ impl Machine<'_> {
                     None => u64::from(entry),
                 });
                 let Some(target) = target.filter(|&target| elf.is_code(target)) else { break };
-                facts.calls.push(Call { at, target: Target::Direct(target) });
+                // A jump into the function itself is none out of it.
+                if !(self.range.start..self.range.end).contains(&target) {
+                    facts.calls.push(Call { at, target: Target::Direct(target) });
+                }
+                found = true;
             }
         }
-        if facts.calls.len() == before {
+        if !found {
             facts.calls.push(Call { at, target: Target::None });
         }
     }
