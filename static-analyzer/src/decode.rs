@@ -44,6 +44,10 @@ pub enum Arithmetic {
     Add,
     /// Subtraction.
     Sub,
+    /// Addition, and of one more or not.
+    AddCarry,
+    /// Subtraction, and of one more or not.
+    SubBorrow,
     /// Bitwise and.
     And,
     /// Bitwise or.
@@ -54,6 +58,29 @@ pub enum Arithmetic {
     Shl,
     /// Shift to the right.
     Shr,
+    /// The negative of it; the other operand does not count.
+    Neg,
+    /// All bits of it turned around; the other operand does not count.
+    Not,
+}
+
+/// A condition of a branch, as far as it bounds what was compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// It was larger, without signs.
+    Above,
+    /// It was larger or equal, without signs.
+    AboveOrEqual,
+    /// It was smaller, without signs.
+    Below,
+    /// It was smaller or equal, without signs.
+    BelowOrEqual,
+    /// It was equal.
+    Equal,
+    /// It was not equal.
+    NotEqual,
+    /// Any other.
+    Other,
 }
 
 /// Where a call or jump leads.
@@ -87,10 +114,16 @@ pub enum Op {
     ChooseLoad { to: Reg, mem: Mem, width: u8 },
     /// `to = to op from`.
     Compute { to: Reg, what: Arithmetic, from: Source, width: u8 },
+    /// `to` = the lowest bytes of `from`, so many of them, extended to the whole register.
+    Extend { to: Reg, from: Reg, width: u8, signed: bool },
+    /// Two registers change places, with so many bytes.
+    Swap { one: Reg, other: Reg, width: u8 },
     /// `to` = memory, extended to the whole register.
     Load { to: Reg, mem: Mem, width: u8, signed: bool },
     /// Memory = `from`.
     Store { mem: Mem, from: Source, width: u8 },
+    /// The word below the top of the stack = memory.
+    Push { mem: Mem },
     /// `to` = the address.
     Address { to: Reg, mem: Mem },
     /// Memory is read or written in a way that is not modelled.
@@ -99,8 +132,10 @@ pub enum Op {
     Use(Reg),
     /// A register has an unknown value now.
     Clobber(Reg),
-    /// A register is compared with a number.
-    Compare { reg: Reg, with: u64 },
+    /// A register is compared with a number, in so many bytes.
+    Compare { reg: Reg, with: u64, width: u8 },
+    /// Memory is compared with a number.
+    CompareMemory { mem: Mem, with: u64, width: u8 },
 }
 
 /// Where the next instruction is.
@@ -109,7 +144,7 @@ pub enum Flow {
     /// Behind this one.
     Next,
     /// There, or behind this one.
-    Branch(u64),
+    Branch(u64, When),
     /// There.
     Jump(Dest),
     /// Behind this one, after a call.
@@ -140,6 +175,11 @@ pub trait Decode {
     fn decode(&mut self, bytes: &[u8], address: u64, ops: &mut Vec<Op>) -> Option<(u8, Flow)>;
 }
 
+/// The bits that a number of so many bytes has.
+pub fn mask(width: u8) -> u64 {
+    if width < 8 { (1 << (8 * u32::from(width))) - 1 } else { u64::MAX }
+}
+
 /// The registers of a kind of kernel entry.
 pub fn kernel_regs(entry: Entry) -> KernelRegs {
     match entry {
@@ -156,6 +196,10 @@ pub const RESULTS: [Reg; 2] = [x86::RAX, x86::RDX];
 pub const KERNEL_CLOBBERS: [Reg; 3] = [x86::RAX, x86::RCX, x86::R11];
 /// The registers in which the first arguments of a function are (System V ABI).
 pub const ARGUMENTS: [Reg; 6] = [x86::RDI, x86::RSI, x86::RDX, x86::RCX, x86::R8, x86::R9];
+
+/// The registers in which a called function may be given anything (System V ABI): its arguments, the
+/// number of vectors among them, the frame of the function around it.
+pub const PASSED: [Reg; 7] = [x86::RDI, x86::RSI, x86::RDX, x86::RCX, x86::R8, x86::R9, x86::R10];
 
 /// Whether a called function keeps the register (System V ABI).
 pub fn is_kept(reg: Reg) -> bool {

@@ -3,6 +3,7 @@
 use crate::{
     elf::{Elf, ElfError},
     functions::Functions,
+    precision::Precision,
     root::Root,
     scan::Scan,
 };
@@ -18,6 +19,7 @@ use std::{
 pub struct Files {
     /// Where the paths are.
     pub root: Root,
+    precision: Precision,
     read: Mutex<BTreeMap<PathBuf, Arc<Elf>>>,
     scanned: Mutex<BTreeMap<PathBuf, Arc<Scan>>>,
     named: Mutex<BTreeMap<PathBuf, Option<Arc<Functions>>>>,
@@ -25,8 +27,14 @@ pub struct Files {
 
 impl Files {
     /// Nothing yet.
-    pub fn new(root: Root) -> Files {
-        Files { root, read: Mutex::default(), scanned: Mutex::default(), named: Mutex::default() }
+    pub fn new(root: Root, precision: Precision) -> Files {
+        Files {
+            root,
+            precision,
+            read: Mutex::default(),
+            scanned: Mutex::default(),
+            named: Mutex::default(),
+        }
     }
 
     /// The file at a resolved path inside the root.
@@ -52,7 +60,7 @@ impl Files {
                 if let Some(known) = lock().get(path) {
                     return known.clone();
                 }
-                let scan = Arc::new(Scan::of(elf));
+                let scan = Arc::new(Scan::of(elf, self.precision));
                 lock().insert(path.clone(), scan.clone());
                 scan
             })

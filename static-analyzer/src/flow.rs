@@ -1,10 +1,18 @@
 //! One function: its instructions as far as they can be reached, and what every register and word
 //! of the stack can hold at each of them.
 
+mod arithmetic;
 mod body;
+mod bounds;
+mod collect;
+mod escape;
 mod facts;
 mod interpret;
+mod look;
+mod machine;
+mod memory;
 mod state;
+mod step;
 mod tables;
 
 pub use facts::{Access, Call, Facts, Site, Target};
@@ -14,10 +22,12 @@ use crate::{
     decode::{Decode, Flow as Next},
     elf::Elf,
     landing::{self, Landing},
+    precision::Precision,
     ranges::Ranges,
     value::Sets,
 };
 use body::Body;
+use machine::Spans;
 use rustc_hash::FxHashSet;
 
 /// A file whose functions are looked at.
@@ -29,12 +39,14 @@ pub struct Code<'a> {
     pub ranges: &'a Ranges,
     /// Those of them that never come back to their callers.
     pub endless: &'a FxHashSet<u64>,
+    /// What is proved.
+    pub precision: Precision,
 }
 
 impl Code<'_> {
     /// Whether the function at an address never returns.
     fn never_returns(self, entry: u64) -> bool {
-        self.endless.contains(&entry)
+        self.precision.endless && self.endless.contains(&entry)
     }
 }
 
@@ -49,6 +61,8 @@ pub struct Flow {
     body: Body,
     /// The sets of its values.
     pub sets: Sets,
+    /// How far its tables are read.
+    spans: Spans,
     /// What is known where a block begins, by the number of its first instruction.
     before: Vec<Option<State>>,
     /// How many operations were interpreted.
@@ -65,13 +79,19 @@ impl Flow {
         let landings = code.ranges.handlers(range.start);
         let landings = landings.map(|at| landing::read(code.elf, range.start, at));
         let landings: Vec<Landing> = landings.unwrap_or_default();
-        let mut body = Body::new(range, landings);
+        let mut body = Body::new(range, entry, landings);
         body.decode(code, decoder, entry);
-        let mut unknown = Vec::new();
-        let mut flow =
-            Flow { body, sets: Sets::default(), before: Vec::new(), steps: 0, cut: false };
+        let mut flow = Flow {
+            body,
+            sets: Sets::default(),
+            spans: Spans::default(),
+            before: Vec::new(),
+            steps: 0,
+            cut: false,
+        };
+        flow.begin(entry);
         for round in 0.. {
-            flow.run(code, entry, &unknown);
+            flow.run(code);
             if flow.cut {
                 break;
             }
@@ -89,7 +109,7 @@ impl Flow {
                     }
                     for at in left {
                         grew |= flow.body.decode(code, decoder, at);
-                        unknown.push(at);
+                        flow.begin_unknown(at);
                     }
                 }
             }
@@ -102,6 +122,11 @@ impl Flow {
             }
         }
         Some(flow)
+    }
+
+    /// How far a table is read behind its beginning, in bytes, where that is known.
+    pub fn span(&self, table: u64) -> Option<u64> {
+        self.spans.get(&table).copied().filter(|&span| span < u64::MAX)
     }
 
     /// Whether the instruction at an address is a call, not a jump.

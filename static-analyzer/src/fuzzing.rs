@@ -4,6 +4,7 @@ use crate::{
     decode::{Decode, X86_64},
     elf::Elf,
     frames,
+    precision::Precision,
     ranges::Ranges,
     scan::Scan,
 };
@@ -20,7 +21,7 @@ pub fn elf(data: &[u8]) {
 /// Reads an ELF file and interprets all of its functions.
 pub fn scan(data: &[u8]) {
     if let Ok(elf) = Elf::parse(data.to_vec()) {
-        let scan = Scan::of(&elf);
+        let scan = Scan::of(&elf, Precision::ALL);
         let _ = scan.function(&elf, elf.entry);
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     closure::Module,
     elf::{Elf, RelocationKind, SymbolKind},
     flow::{Call, Target},
+    precision::Precision,
     scan::Scan,
 };
 use rustc_hash::FxHashMap;
@@ -48,6 +49,11 @@ impl Program {
             scope.push(interpreter);
         }
         Program { modules, scope, known: RefCell::default() }
+    }
+
+    /// What is proved.
+    pub fn precision(&self) -> Precision {
+        self.modules.first().map_or(Precision::ALL, |linked| linked.scan.precision)
     }
 
     /// A file.

@@ -188,7 +188,11 @@ impl<'a> Numbers<'a> {
             Atom::Field(slot, distance) => {
                 self.pointed(node, Place { module, address: slot }, distance, more)
             }
-            Atom::Element(table, width, _) => elements(program, module, table, width),
+            Atom::Element(table, width, _) => {
+                let span = self.flow(node).and_then(|flow| flow.span(table));
+                elements(program, module, table, width, span)
+            }
+            Atom::Result(at) => self.returned(node, at, more),
             _ => Step::Open("it is computed"),
         }
     }
@@ -215,6 +219,36 @@ impl<'a> Numbers<'a> {
             Some(crate::reach::Cause::Root) => Step::Open("it is handed over from outside"),
             _ => Step::More,
         }
+    }
+
+    /// What the functions return that are called at a place.
+    fn returned(&mut self, node: Node, at: u64, more: &mut Vec<(Node, Option<u64>, Atom)>) -> Step {
+        let program = self.program;
+        let (module, function) = self.reach.of(node);
+        let facts = &program.scan(module).functions[function].facts;
+        if !program.precision().results {
+            return Step::Open("another function returns it");
+        }
+        let first = facts.calls.partition_point(|call| call.at < at);
+        for call in facts.calls[first..].iter().take_while(|call| call.at == at) {
+            let place = callee(program, module, call.target);
+            let Some(called) = place.and_then(|place| self.reach.node(place)) else {
+                return Step::Open("a function returns it that is not known");
+            };
+            let (other, function) = self.reach.of(called);
+            let start = self.reach.entry(called).address;
+            for &atom in &program.scan(other).functions[function].facts.results {
+                match atom {
+                    // What it was given here, not what others give it.
+                    Atom::Entry(reg) => {
+                        let given = self.register(node, at, reg);
+                        more.extend(given.into_iter().map(|atom| (node, None, atom)));
+                    }
+                    atom => more.push((called, Some(start), atom)),
+                }
+            }
+        }
+        Step::More
     }
 
     fn code(&self, node: Node) -> Code<'a> {
@@ -341,11 +375,12 @@ impl<'a> Numbers<'a> {
     ) {
         for writer in self.writers.get(&place).cloned().unwrap_or_default() {
             let code = self.code(writer);
+            let start = self.reach.entry(writer).address;
             let Some(flow) = self.flow(writer) else { continue };
             for atom in flow.stored(code, place.address) {
                 let atom = change(atom);
                 if atom != Atom::Const(u64::MAX) {
-                    more.push((writer, None, atom));
+                    more.push((writer, Some(start), atom));
                 }
             }
         }
@@ -381,16 +416,19 @@ fn initial(elf: &Elf, address: u64) -> Option<u64> {
     elf.half(address).map(u64::from)
 }
 
-/// All elements of a table that cannot be written.
-fn elements(program: &Program, module: usize, table: u64, width: u8) -> Step {
+/// The elements of a table that cannot be written: up to the largest index, or all of them.
+fn elements(program: &Program, module: usize, table: u64, width: u8, span: Option<u64>) -> Step {
     let elf = program.elf(module);
-    let object = program.scan(module).object(table);
+    let end = match span {
+        Some(span) => table.saturating_add(span).saturating_add(u64::from(width)),
+        None => program.scan(module).object(table).end,
+    };
     if !elf.is_constant(table) || ![4, 8].contains(&width) {
         return Step::Open("it is in a table that may be written");
     }
     let mut found = Vec::new();
     let mut at = table;
-    while at.saturating_add(u64::from(width)) <= object.end && (found.len() as u64) < ELEMENTS_MAX {
+    while at.saturating_add(u64::from(width)) <= end && (found.len() as u64) < ELEMENTS_MAX {
         match if width == 8 { elf.word(at) } else { elf.half(at).map(u64::from) } {
             Some(number) => found.push(number),
             None => break,

@@ -12,6 +12,7 @@ use crate::{
     link::{Linked, Place, Program},
     numbers::{Flows, Numbers},
     phases::{self, Phases},
+    precision::Precision,
     reach::{Cause, Node, Reach, callee},
     root::Root,
     value::Atom,
@@ -57,6 +58,8 @@ pub struct AnalyzeOptions {
     pub extra_modules: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// A program that cannot be analysed is a gap instead of an error.
     pub lenient: bool,
+    /// What is proved; all of it, unless the worth of a tier is to be measured.
+    pub precision: Precision,
     /// Where results are kept between runs.
     pub cache: Option<PathBuf>,
 }
@@ -89,7 +92,7 @@ pub fn analyze(
 ) -> Result<Analysis, AnalyzeError> {
     let root = Root::new(options.root.as_deref());
     let search = Search::new(&root, &options.library_path);
-    let files = Files::new(root);
+    let files = Files::new(root, options.precision);
     let mut found = BTreeMap::new();
     let mut executed = Vec::new();
     for path in programs {
@@ -559,5 +562,7 @@ fn sysno(entry: Entry, number: u64) -> Option<Sysno> {
         Entry::Native if number & X32_BIT != 0 && number < 1 << 31 => Arch::X32,
         entry => kernel_regs(entry).arch,
     };
-    (number & !X32_BIT < NUMBER_MAX).then(|| Sysno::new(arch, number))
+    // -1 is no call of any kernel, and what programs give to ask for none.
+    let known = number & !X32_BIT < NUMBER_MAX || number == u32::MAX;
+    known.then(|| Sysno::new(arch, number))
 }

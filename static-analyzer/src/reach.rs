@@ -237,6 +237,6 @@ pub fn callee(program: &Program, module: usize, target: Target) -> Option<Place>
         Target::Direct(address) => Some(Place { module, address }),
         Target::Slot(slot) => program.word(module, slot),
         Target::Field(slot, distance) => field(program, module, slot, distance),
-        Target::Any => None,
+        Target::Any | Target::None => None,
     }
 }

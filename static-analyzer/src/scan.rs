@@ -5,6 +5,7 @@ use crate::{
     elf::{Elf, RelocationKind},
     flow::{Access, Code, Facts, Flow, Target},
     objects,
+    precision::Precision,
     ranges::Ranges,
 };
 use rayon::prelude::*;
@@ -29,6 +30,8 @@ pub struct Function {
 /// A file, scanned.
 #[derive(Debug)]
 pub struct Scan {
+    /// What is proved.
+    pub precision: Precision,
     /// What the tables say of its functions.
     pub ranges: Ranges,
     /// Its functions.
@@ -44,8 +47,9 @@ pub struct Scan {
 
 impl Scan {
     /// Scans a file.
-    pub fn of(elf: &Elf) -> Scan {
+    pub fn of(elf: &Elf, precision: Precision) -> Scan {
         let mut scan = Scan {
+            precision,
             ranges: Ranges::of(elf),
             functions: Vec::new(),
             by_entry: FxHashMap::default(),
@@ -56,7 +60,7 @@ impl Scan {
         let ranges = &scan.ranges;
         // A pointer in data into the middle of a function (a label) means the whole of it.
         let whole = |at: u64| match ranges.holding(elf, at) {
-            Some(range) if range.known && !ranges.begins(at) => range.start,
+            Some(range) if range.known && !ranges.begins(at) && at != elf.entry => range.start,
             _ => at,
         };
         let mut wave: Vec<u64> =
@@ -88,7 +92,7 @@ impl Scan {
 
     /// The file, for looking at one of its functions.
     pub fn code<'a>(&'a self, elf: &'a Elf) -> Code<'a> {
-        Code { elf, ranges: &self.ranges, endless: &self.endless }
+        Code { elf, ranges: &self.ranges, endless: &self.endless, precision: self.precision }
     }
 
     fn interpret(&self, elf: &Elf, entries: &[u64]) -> Vec<Option<Facts>> {

@@ -30,6 +30,8 @@ pub enum Atom {
     Field(u64, i32),
     /// What is held at a distance from the address that a register held at entry.
     Deref(Reg, i32),
+    /// What the call, or the jump out of the function, at an address came back with.
+    Result(u64),
     /// An element of the table at an address of this file: elements of this width, signed or not.
     Element(u64, u8, bool),
     /// An element of the table of distances at the first address, added to the second.
@@ -46,7 +48,11 @@ impl Atom {
     fn matters(self) -> bool {
         match self {
             Atom::Const(number) => number < NUMBERS,
-            Atom::Entry(_) | Atom::EntrySlot(_) | Atom::Stack(_) | Atom::Deref(..) => false,
+            Atom::Entry(_)
+            | Atom::EntrySlot(_)
+            | Atom::Stack(_)
+            | Atom::Deref(..)
+            | Atom::Result(_) => false,
             Atom::Element(_, width, _) => width == 8,
             _ => true,
         }
@@ -91,6 +97,11 @@ impl Sets {
 
     /// A value of these sources.
     pub fn of(&mut self, mut atoms: Vec<Atom>) -> Value {
+        // What several functions return is not followed: almost every value is such a one.
+        let results = atoms.iter().filter(|atom| matches!(atom, Atom::Result(_)));
+        if results.collect::<FxHashSet<_>>().len() > 1 {
+            atoms.push(Atom::Any);
+        }
         // What may be anything is of interest only for the addresses and calls that it may be, too.
         if atoms.contains(&Atom::Any) {
             atoms.retain(|atom| atom.matters());

@@ -1,9 +1,10 @@
 //! x86-64.
 
-use super::{Arithmetic, Decode, Dest, Entry, Flow, KernelRegs, Mem, Op, Reg, Source};
+use super::mask;
+use super::{Arithmetic, Decode, Dest, Entry, Flow, KernelRegs, Mem, Op, Reg, Source, When};
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
-    OpKind, Register,
+    ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register,
 };
 use model::Arch;
 
@@ -17,7 +18,7 @@ pub(super) const RSI: Reg = 6;
 pub(super) const RDI: Reg = 7;
 pub(super) const R8: Reg = 8;
 pub(super) const R9: Reg = 9;
-const R10: Reg = 10;
+pub(super) const R10: Reg = 10;
 pub(super) const R11: Reg = 11;
 pub(super) const R12: Reg = 12;
 pub(super) const R15: Reg = 15;
@@ -128,7 +129,7 @@ impl Decode for X86_64 {
             FlowControl::ConditionalBranch | FlowControl::XbeginXabortXend => {
                 match instruction.near_branch_target() {
                     0 => Flow::Next,
-                    target => Flow::Branch(target),
+                    target => Flow::Branch(target, when(instruction.condition_code())),
                 }
             }
             FlowControl::Return => Flow::Return,
@@ -151,6 +152,18 @@ impl Decode for X86_64 {
             FlowControl::Exception => Flow::Stop,
         };
         Some((instruction.len() as u8, flow))
+    }
+}
+
+fn when(condition: ConditionCode) -> When {
+    match condition {
+        ConditionCode::a => When::Above,
+        ConditionCode::ae => When::AboveOrEqual,
+        ConditionCode::b => When::Below,
+        ConditionCode::be => When::BelowOrEqual,
+        ConditionCode::e => When::Equal,
+        ConditionCode::ne => When::NotEqual,
+        _ => When::Other,
     }
 }
 
@@ -186,6 +199,8 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
     let arithmetic = match instruction.mnemonic() {
         Add => Some(Arithmetic::Add),
         Sub => Some(Arithmetic::Sub),
+        Adc => Some(Arithmetic::AddCarry),
+        Sbb => Some(Arithmetic::SubBorrow),
         And => Some(Arithmetic::And),
         Or => Some(Arithmetic::Or),
         Xor => Some(Arithmetic::Xor),
@@ -213,8 +228,9 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
             _ => return false,
         },
         Movzx | Movsx | Movsxd => match (whole, reg1) {
-            (Some((to, _)), Some((from, 4))) => {
-                ops.push(Op::Set { to, from: Source::Reg(from), width: 8 });
+            (Some((to, _)), Some((from, width))) if width > 0 => {
+                let signed = instruction.mnemonic() != Movzx;
+                ops.push(Op::Extend { to, from, width, signed });
             }
             (Some((to, _)), None) if from_memory => {
                 let width = instruction.memory_size().size() as u8;
@@ -223,7 +239,7 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
             }
             _ => return false,
         },
-        Cdqe => {}
+        Cdqe => ops.push(Op::Extend { to: RAX, from: RAX, width: 4, signed: true }),
         Lea => match whole {
             Some((to, _)) => ops.push(Op::Address { to, mem: memory(instruction) }),
             None => return false,
@@ -233,7 +249,14 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
                 ops.push(Op::Set { to, from: Source::Const(0), width: 8 });
             }
         }
-        Add | Sub | And | Or | Xor | Shl | Shr => match (whole, source, arithmetic) {
+        // 0 or -1.
+        Sbb if reg0.is_some() && reg0 == reg1 && whole.is_some() => {
+            if let Some((to, width)) = whole {
+                ops.push(Op::Set { to, from: Source::Const(0), width: 8 });
+                ops.push(Op::Choose { to, from: Source::Const(mask(width)) });
+            }
+        }
+        Add | Sub | Adc | Sbb | And | Or | Xor | Shl | Shr => match (whole, source, arithmetic) {
             (Some((to, width)), Some(from), Some(what)) => {
                 ops.push(Op::Compute { to, what, from, width });
             }
@@ -247,19 +270,26 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
             }
             None => return false,
         },
+        Neg | Not => match whole {
+            Some((to, width)) => {
+                let neg = instruction.mnemonic() == Neg;
+                let what = if neg { Arithmetic::Neg } else { Arithmetic::Not };
+                ops.push(Op::Compute { to, what, from: Source::Const(0), width });
+            }
+            None => return false,
+        },
         Push => {
-            let from = match (reg0, is_immediate(kind0)) {
-                (Some((register, 8)), _) => Source::Reg(register),
-                (_, true) => Source::Const(instruction.immediate(0)),
-                _ => {
-                    if kind0 == OpKind::Memory {
-                        ops.push(Op::Touch { mem: memory(instruction), width: 8 });
-                    }
-                    Source::Unknown
-                }
-            };
             // `push rsp` pushes what it was before.
-            ops.push(Op::Store { mem: Mem { displacement: -8, ..TOP }, from, width: 8 });
+            if kind0 == OpKind::Memory {
+                ops.push(Op::Push { mem: memory(instruction) });
+            } else {
+                let from = match (reg0, is_immediate(kind0)) {
+                    (Some((register, 8)), _) => Source::Reg(register),
+                    (_, true) => Source::Const(instruction.immediate(0)),
+                    _ => Source::Unknown,
+                };
+                ops.push(Op::Store { mem: Mem { displacement: -8, ..TOP }, from, width: 8 });
+            }
             ops.push(stack(8, Arithmetic::Sub));
         }
         Pop => {
@@ -277,12 +307,25 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
             ops.push(stack(8, Arithmetic::Add));
         }
         Cmp | Test => {
-            if let (Some((reg, _)), Some(with), Cmp) = (reg0, immediate, instruction.mnemonic()) {
-                ops.push(Op::Compare { reg, with });
+            if let (Some(with), Cmp) = (immediate, instruction.mnemonic()) {
+                match reg0 {
+                    Some((reg, width)) if width > 0 => {
+                        ops.push(Op::Compare { reg, with: with & mask(width), width });
+                    }
+                    None if kind0 == OpKind::Memory => {
+                        let width = instruction.memory_size().size() as u8;
+                        let with = with & mask(width);
+                        ops.push(Op::CompareMemory { mem: memory(instruction), with, width });
+                    }
+                    _ => {}
+                }
             }
         }
         Xchg => match (reg0, reg1) {
-            (Some((a, size)), Some((b, _))) if a == b && size >= 4 => {}
+            (Some((one, size)), Some((other, _))) if one == other && size >= 4 => {}
+            (Some((one, width)), Some((other, _))) if width >= 4 => {
+                ops.push(Op::Swap { one, other, width });
+            }
             _ => return false,
         },
         mnemonic if is_conditional_move(mnemonic) => match (whole, source) {

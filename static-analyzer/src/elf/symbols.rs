@@ -151,7 +151,8 @@ fn count(elf: &Elf) -> usize {
     {
         return count;
     }
-    // Linkers put the strings behind the symbols.
+    // A file that defines nothing may have an empty table. Linkers put the strings behind the
+    // symbols.
     let size = dynamic.strtab.saturating_sub(dynamic.symtab);
     (size / size_of::<Sym64<LE>>() as u64) as usize
 }
@@ -166,7 +167,7 @@ fn count_by_gnu_hash(elf: &Elf, at: u64) -> Option<usize> {
         list.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
     let last = words.max().unwrap_or(0);
     if last < first {
-        return Some(first as usize);
+        return None;
     }
     // The chain of the last bucket ends with a word whose lowest bit is set.
     let chains_at = buckets_at.checked_add(4 * u64::from(buckets))?;

@@ -6,7 +6,7 @@ use crate::{
     landing::Landing,
     ranges::Range,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 
 /// Instructions past these are not decoded.
@@ -34,26 +34,31 @@ impl Instruction {
 #[derive(Debug)]
 pub struct Body {
     pub range: Range,
+    entry: u64,
     pub list: Vec<Instruction>,
     pub ops: Vec<Op>,
     by_address: FxHashMap<u64, u32>,
     landings: Vec<Landing>,
     /// The targets of jumps through tables, by the address of the jump.
     pub tables: FxHashMap<u64, BTreeSet<u64>>,
+    /// Those tables, where it is known how far they are read.
+    pub through: FxHashSet<u64>,
     /// Bytes that are no instruction.
     pub invalid: Vec<u64>,
     pub cut: bool,
 }
 
 impl Body {
-    pub fn new(range: Range, landings: Vec<Landing>) -> Body {
+    pub fn new(range: Range, entry: u64, landings: Vec<Landing>) -> Body {
         Body {
             range,
+            entry,
             list: Vec::new(),
             ops: Vec::new(),
             by_address: FxHashMap::default(),
             landings,
             tables: FxHashMap::default(),
+            through: FxHashSet::default(),
             invalid: Vec::new(),
             cut: false,
         }
@@ -81,6 +86,16 @@ impl Body {
     /// Whether a call in the function may end in a landing pad of it.
     pub fn may_throw(&self, instruction: &Instruction) -> bool {
         !self.landings.is_empty() && matches!(instruction.next, Next::Call(_))
+    }
+
+    /// Where in the function a call leads, if it is no call of the function itself.
+    pub fn inner_call(&self, instruction: &Instruction) -> Option<u64> {
+        match instruction.next {
+            Next::Call(Dest::Direct(target)) => Some(target).filter(|&target| {
+                target != self.range.start && target != self.entry && self.holds(target)
+            }),
+            _ => None,
+        }
     }
 
     /// Where an exception out of the instruction lands.
@@ -135,12 +150,15 @@ impl Body {
             self.list.push(Instruction { at, length, ops: (first, count), next, leads });
             let end = at.wrapping_add(u64::from(length));
             match next {
-                Next::Branch(target) => left.extend([target, end]),
+                Next::Branch(target, _) => left.extend([target, end]),
                 Next::Jump(Dest::Direct(target)) => left.push(target),
-                Next::Call(_) => left.extend(self.landing(at)),
+                Next::Call(_) => {
+                    left.extend(self.landing(at));
+                    left.extend(self.list.last().and_then(|call| self.inner_call(call)));
+                }
                 _ => {}
             }
-            let ends = matches!(next, Next::Branch(_) | Next::Jump(_) | Next::Return | Next::Stop);
+            let ends = matches!(next, Next::Branch(..) | Next::Jump(_) | Next::Return | Next::Stop);
             if ends || matches!(next, Next::Call(Dest::Direct(to)) if code.never_returns(to)) {
                 return;
             }

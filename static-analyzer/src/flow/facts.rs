@@ -11,8 +11,10 @@ pub enum Target {
     Slot(u64),
     /// To what is held at a distance from the address that a word holds.
     Field(u64, i32),
-    /// To wherever: not known here.
+    /// To wherever: not known here, but only to code whose address is taken.
     Any,
+    /// Not known, and not even among the code whose address is taken.
+    None,
 }
 
 /// A call, or a jump out of the function.
@@ -65,6 +67,8 @@ pub struct Facts {
     pub kept: Vec<u64>,
     /// Addresses of bytes that are no instructions.
     pub invalid: Vec<u64>,
+    /// Where what it returns comes from.
+    pub results: Vec<Atom>,
     /// Whether it may come back to its caller.
     pub returns: bool,
     /// Whether a bound was met.
@@ -84,6 +88,9 @@ impl Facts {
         self.kept.dedup();
         self.named.sort_unstable();
         self.named.dedup();
+        self.results.sort_unstable();
+        self.results.dedup();
+        self.results.shrink_to_fit();
         self.named.shrink_to_fit();
         self.calls.shrink_to_fit();
         self.accesses.shrink_to_fit();

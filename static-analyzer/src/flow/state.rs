@@ -1,5 +1,6 @@
 //! What registers and the stack hold at one instruction.
 
+use super::bounds::{Bounds, Compared, Key};
 use crate::{
     decode::{REGS, Reg, STACK},
     value::{Atom, Sets, Value},
@@ -15,6 +16,10 @@ pub struct State {
     pub regs: [Value; REGS],
     /// The words of the stack that were written, by their distance from the stack pointer at entry.
     slots: Vec<(i32, Value)>,
+    /// What is known of the size of some of them.
+    pub bounds: Bounds,
+    /// What the instruction before compared.
+    pub compared: Option<Compared>,
 }
 
 impl State {
@@ -25,12 +30,17 @@ impl State {
             *reg = Value::One(Atom::Entry(number));
         }
         regs[usize::from(STACK)] = Value::One(Atom::Stack(0));
-        State { regs, slots: Vec::new() }
+        State { regs, slots: Vec::new(), bounds: Bounds::default(), compared: None }
     }
 
     /// Nothing is known, not even where the stack is.
     pub fn unknown() -> State {
-        State { regs: [Value::ANY; REGS], slots: Vec::new() }
+        State {
+            regs: [Value::ANY; REGS],
+            slots: Vec::new(),
+            bounds: Bounds::default(),
+            compared: None,
+        }
     }
 
     /// A register.
@@ -40,6 +50,7 @@ impl State {
 
     /// Gives a register another value.
     pub fn set(&mut self, reg: Reg, value: Value) {
+        self.bounds.set(Key::Reg(reg), None);
         if let Some(place) = self.regs.get_mut(usize::from(reg)) {
             *place = value;
         }
@@ -53,6 +64,12 @@ impl State {
         }
     }
 
+    /// What was written to a word of the stack.
+    pub fn written(&self, at: i32) -> Option<Value> {
+        let number = self.slots.binary_search_by_key(&at, |slot| slot.0).ok()?;
+        self.slots.get(number).map(|slot| slot.1)
+    }
+
     /// What a word of the stack holds that was not written: above the stack pointer it is the
     /// caller's.
     fn untouched(at: i32) -> Value {
@@ -62,6 +79,7 @@ impl State {
     /// Writes a word of the stack.
     pub fn put(&mut self, at: i32, value: Value, width: u8) {
         let value = if width < 4 { Value::ANY } else { value };
+        self.bounds.forget(|slot| (at - 7..at + 8).contains(&slot));
         if width == 8
             && let Ok(number) = self.slots.binary_search_by_key(&(at + 4), |slot| slot.0)
         {
@@ -81,6 +99,7 @@ impl State {
     /// Forgets what a called function may have written through a pointer to a word of the stack.
     pub fn forget_from(&mut self, at: i32) {
         self.slots.retain(|slot| slot.0 < at || slot.0 >= 0);
+        self.bounds.forget(|slot| slot >= at);
     }
 
     /// Either of two states. Answers whether this one changed.
@@ -93,6 +112,7 @@ impl State {
                 *own = joined;
             }
         }
+        changed |= self.bounds.join(&other.bounds, widen);
         changed | self.join_slots(other, sets, widen)
     }
 

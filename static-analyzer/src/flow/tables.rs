@@ -28,6 +28,7 @@ impl Flow {
                     }
                     Atom::Element(table, 8, _) => {
                         targets.extend(self.entries(code, number, table, None));
+                        self.body.through.extend(self.span(table).map(|_| table));
                     }
                     Atom::Address(target) if self.body.holds(target) => {
                         targets.insert(target);
@@ -53,20 +54,24 @@ impl Flow {
 
     /// What the operand of an indirect jump can hold.
     fn destinations(&mut self, code: Code<'_>, instruction: &Instruction) -> Vec<Atom> {
-        let Some(state) = self.at(code, instruction.at) else { return Vec::new() };
+        let Some(mut state) = self.at(code, instruction.at) else { return Vec::new() };
         match instruction.next {
             Next::Jump(Dest::Reg(reg)) => self.sets.atoms(&state.reg(reg)).to_vec(),
-            Next::Jump(Dest::Mem(mem)) => self.loaded(code, &state, &mem),
+            Next::Jump(Dest::Mem(mem)) => self.loaded(code, &mut state, &mem),
             _ => Vec::new(),
         }
     }
 
-    /// The entries of a table: as many as the comparison before the jump allows, and more as long
-    /// as they lead into the function.
+    /// The entries of a table: as many as the index can have values. Where that is not known, as
+    /// many as some comparison before the jump speaks of, and more as long as they lead into the
+    /// function.
     fn entries(&self, code: Code<'_>, jump: usize, table: u64, base: Option<u64>) -> Vec<u64> {
-        let bound = self.bound(jump).unwrap_or(0);
+        let width = if base.is_some() { 4 } else { 8 };
+        let span = self.span(table);
+        let count = span.map(|span| (span / width + 1).min(ENTRIES_MAX));
+        let bound = count.or_else(|| self.compared_before(jump)).unwrap_or(0);
         let mut found = Vec::new();
-        for index in 0..ENTRIES_MAX {
+        for index in 0..count.unwrap_or(ENTRIES_MAX) {
             let target = match base {
                 Some(base) => {
                     let distance = code.elf.half(table.wrapping_add(4 * index));
@@ -83,8 +88,8 @@ impl Flow {
         found
     }
 
-    /// How many values the index can have, by the last comparison before the jump.
-    fn bound(&self, jump: usize) -> Option<u64> {
+    /// How many values the index may have, by the last comparison before the jump.
+    fn compared_before(&self, jump: usize) -> Option<u64> {
         let before = &self.body.list[jump.saturating_sub(LOOK_BACK)..jump];
         before.iter().rev().find_map(|instruction| {
             self.body.ops_of(instruction).iter().find_map(|op| match op {
