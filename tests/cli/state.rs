@@ -113,7 +113,7 @@ fn signals_credentials_and_processors_are_the_same() {
         "",
         r#""$PROFGEN" trace -q --no-static -o c --engine ptrace --"#,
         r#""$PROFGEN" trace -q --no-static -o c --engine notify --"#,
-        r#""$PROFGEN" run -q --policy c --"#,
+        r#""$PROFGEN" run -q --no-capabilities --policy c --"#,
         r#""$PROFGEN" run --audit --policy c --"#,
     ] {
         let state = "env --block-signal=USR2,TERM,URG,CHLD --ignore-signal=PIPE,INT";
