@@ -55,6 +55,16 @@ const TRACES: &str = "traces";
 const LOCK_ATTEMPTS: u32 = 600;
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The policy that a path names: a file, or a bundle that has one.
+pub fn policy_file(path: &Path) -> PathBuf {
+    file_of(path, POLICY)
+}
+
+/// A file by its own path or by that of its bundle.
+pub fn file_of(path: &Path, name: &str) -> PathBuf {
+    if path.is_dir() { path.join(name) } else { path.to_path_buf() }
+}
+
 /// A place for a bundle.
 pub struct Place {
     /// As given or chosen, for people.

@@ -70,7 +70,7 @@ fn join(
     Ok(merger::merge(evidence, settings))
 }
 
-/// Each form that was asked for, in its file; the text for people when none was.
+/// Each form that was asked for, in its file, and the text for people.
 fn write(diff: &Diff, arguments: &CheckArguments) -> anyhow::Result<()> {
     let CheckArguments { markdown, json, sarif, .. } = arguments;
     if let Some(path) = markdown {

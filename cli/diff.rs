@@ -34,8 +34,7 @@ pub fn diff(arguments: &DiffArguments) -> Result<Status, Failure> {
 /// # Errors
 /// Those of serde_json, which a diff does not give.
 pub fn sarif(diff: &merger::diff::Diff, path: &Path) -> anyhow::Result<String> {
-    let file = if path.is_dir() { path.join(bundle::POLICY) } else { path.to_path_buf() };
-    diff.sarif(&file.display().to_string(), env!("CARGO_PKG_VERSION"))
+    diff.sarif(&bundle::policy_file(path).display().to_string(), env!("CARGO_PKG_VERSION"))
         .context("cannot write the diff")
 }
 

@@ -59,7 +59,7 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "profgen: {}", printable(line));
 }
 
-/// Several lines on standard error, as they are.
+/// Several lines on standard error, without a name before them.
 pub fn tell(text: &str) {
     for line in text.lines() {
         let _ = writeln!(std::io::stderr(), "{}", printable(line));

@@ -79,7 +79,7 @@ pub fn bounded(source: impl Read) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// With the path and the reason.
 pub fn policy(path: &Path) -> anyhow::Result<Policy> {
-    let file = if path.is_dir() { path.join(crate::bundle::POLICY) } else { path.to_path_buf() };
+    let file = crate::bundle::policy_file(path);
     from_json(&read(&file)?).with_context(|| format!("cannot use {} as a policy", file.display()))
 }
 

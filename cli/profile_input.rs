@@ -49,7 +49,7 @@ fn from(path: &Path, of_bundle: &str) -> anyhow::Result<ProfileInput> {
     if name == DOCKER_DEFAULT {
         return Ok(ProfileInput { name, file: None, input: Input::Seccomp(docker_default()) });
     }
-    let file = if path.is_dir() { path.join(of_bundle) } else { path.to_path_buf() };
+    let file = bundle::file_of(path, of_bundle);
     let input = read(&files::read(&file)?)
         .with_context(|| format!("cannot use {} as a profile", file.display()))?;
     let file = (!files::is_standard(path)).then_some(file);

@@ -102,7 +102,7 @@ pub fn audit(
 }
 
 /// The policy without the calls that the witness wants to see, so that these are announced too.
-fn unwatched(policy: &Policy, witness: &dyn Witness) -> Policy {
+fn unwatched(policy: &Policy, witness: &mut dyn Witness) -> Policy {
     let mut policy = policy.clone();
     policy.calls.retain(|sysno, _| !witness.watches(*sysno));
     policy

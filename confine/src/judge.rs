@@ -93,7 +93,7 @@ impl<'a> Judge<'a> {
             .files
             .iter()
             .filter(|file| file.accesses.iter().any(|access| moves(*access)))
-            .map(|file| parent(place(file)))
+            .map(|file| place(file).parent())
             .collect();
         for file in act.files.iter().filter(|file| is_reached(file)) {
             for access in &file.accesses {
@@ -116,7 +116,7 @@ impl<'a> Judge<'a> {
         // O_TMPFILE names the directory in which it makes a file without a name.
         let inside = access == Access::MakeFile && file.found == Some(FileKind::Directory);
         let mut at = match right.stands_on() {
-            Stands::Parent if !inside => parent(path),
+            Stands::Parent if !inside => path.parent(),
             _ => path.clone(),
         };
         loop {
@@ -133,7 +133,7 @@ impl<'a> Judge<'a> {
             if at.as_bytes() == b"/" {
                 return false;
             }
-            at = parent(&at);
+            at = at.parent();
         }
     }
 
@@ -279,13 +279,6 @@ fn required(access: Access, file: &FileAct, moved: &[FileKind]) -> Vec<FsRight> 
 
 fn place(file: &FileAct) -> &Text {
     file.resolved.as_ref().unwrap_or(&file.named)
-}
-
-fn parent(path: &Text) -> Text {
-    match path.as_bytes().iter().rposition(|&byte| byte == b'/') {
-        Some(at) if at > 0 => Text::from(&path.as_bytes()[..at]),
-        _ => Text::from("/"),
-    }
 }
 
 /// A path as this process must write it for it to mean that one.

@@ -93,10 +93,10 @@ fn confirmed(policy: &Policy, found: &mut BTreeMap<String, BTreeSet<String>>) {
 /// By which calls and on which files each check was passed, as sentences.
 fn reasons(policy: &Policy) -> BTreeMap<Check, BTreeSet<String>> {
     let mut reasons = BTreeMap::<Check, BTreeSet<String>>::new();
+    let reserved = reserved(policy);
     for (sysno, entry) in &policy.calls {
         let Some(observed) = &entry.origins.observed else { continue };
         for check in &observed.checks {
-            let reserved = reserved(policy);
             let what = match check {
                 Check::Port if !reserved.is_empty() => {
                     format!(" ({})", some(reserved.iter(), NAMED))

@@ -1,6 +1,6 @@
 //! What follows from the allowed calls: calls of the same power, which a libc upgrade swaps one for
-//! the other, calls that are made without a call site, and calls that a recording could not see. And the rules on arguments, which decide
-//! how much a variant would open:
+//! the other, calls that are made without a call site, and calls that a recording could not see. And
+//! the rules on arguments, which decide how much a variant would open:
 //!
 //! * The call takes any argument. A variant of the same power takes any argument too, also where it
 //!   has rules of its own. A wider one (clone for fork: its flags make namespaces too) is still

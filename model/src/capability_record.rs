@@ -1,6 +1,7 @@
 //! What was learned of capabilities beside what calls ask for: what the kernel was asked, and what
 //! came of running the command without them.
 
+use crate::serial::is_zero;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -55,8 +56,4 @@ pub enum Need {
     Unknown,
     /// Without it the command did something else.
     Needed,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

@@ -144,6 +144,19 @@ pub struct LandlockPolicy {
     pub notes: Vec<String>,
 }
 
+impl LandlockPolicy {
+    /// The absolute paths of a place, as the runs had them.
+    pub fn absolute(&self, place: &Place) -> Vec<Text> {
+        match &place.variable {
+            None => vec![place.path.clone()],
+            Some(name) => {
+                let values = self.variables.get(name);
+                values.into_iter().flatten().map(|value| place.below(value)).collect()
+            }
+        }
+    }
+}
+
 /// A place in the file system: absolute, or below a directory that differs between runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {

@@ -117,6 +117,11 @@ pub mod by_directory {
     }
 }
 
+/// For `#[serde(skip_serializing_if)]`: a count that says nothing.
+pub fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// An unsigned number written as `"0x1f"`: offsets and masks, exact in every JSON reader.
 pub mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};

@@ -32,6 +32,14 @@ impl Text {
         String::from_utf8_lossy(&self.0[start..])
     }
 
+    /// The directory that holds the path, which is absolute; `/` holds itself.
+    pub fn parent(&self) -> Text {
+        match self.0.iter().rposition(|&byte| byte == b'/') {
+            Some(0) | None => Text::from("/"),
+            Some(at) => Text::from(&self.0[..at]),
+        }
+    }
+
     /// The JSON form: see the type's description.
     pub fn escaped(&self) -> String {
         let mut out = String::with_capacity(self.0.len());

@@ -4,7 +4,7 @@ use crate::{
     Access, Arch, Arguments, CapabilityRecord, Document, Sysno, Text,
     capability::Check,
     document::Schema,
-    serial::{by_sysno, hex, sysno_set},
+    serial::{by_sysno, hex, is_zero, sysno_set},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -386,10 +386,6 @@ pub struct Outcomes {
     /// Failures by error name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<String, u64>,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// An address that a program bound, connected or sent to.

@@ -90,7 +90,7 @@ impl Child {
         let (parent, child) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .map_err(fail("socketpair"))?;
-        let cookie = random()?;
+        let cookie = crate::random().map_err(fail("getrandom"))?;
         let mut program = pass_cookie(Arch::native().ok_or(LaunchError::Architecture)?, cookie);
         program.extend_from_slice(body);
         let argv = pointers(&command.argv);
@@ -167,17 +167,6 @@ impl Child {
     pub fn abandon(&self) {
         let _ = kill(self.pid, Signal::SIGKILL);
         while let Err(Errno::EINTR) = waitpid(self.pid, Some(WaitPidFlag::__WALL)) {}
-    }
-}
-
-fn random() -> Result<u64, LaunchError> {
-    let mut bytes = [0_u8; 8];
-    // SAFETY: the buffer is valid for eight bytes.
-    let read = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if read == 8 {
-        Ok(u64::from_ne_bytes(bytes))
-    } else {
-        Err(LaunchError::Call("getrandom", Errno::last()))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod launch;
 pub mod listener;
 pub mod memory;
 pub mod procfs;
+mod random;
 pub mod signals;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -25,3 +26,4 @@ pub use deaths::Deaths;
 pub use ending::Ending;
 pub use launch::{Child, LaunchError, Watch};
 pub use listener::{Listener, Notification, Received};
+pub use random::random;

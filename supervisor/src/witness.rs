@@ -40,7 +40,7 @@ pub struct Act {
 /// Reads calls.
 pub trait Witness {
     /// Whether there may be something to tell of a call.
-    fn watches(&self, sysno: Sysno) -> bool;
+    fn watches(&mut self, sysno: Sysno) -> bool;
 
     /// What the call is about to do; `None` when nothing is known of it. `valid` says, after the
     /// reading, whether the call still waits.

@@ -113,7 +113,9 @@ impl Instance {
             }
             Err(errno) => return Err(format!("cannot read tracefs: {}", describe(errno))),
         }
-        let name = format!("instances/profgen-{}-{:08x}", std::process::id(), random());
+        // Without randomness the name is still ours alone.
+        let random = supervisor::random().unwrap_or_default();
+        let name = format!("instances/profgen-{}-{random:016x}", std::process::id());
         mkdirat(&tracefs, name.as_str(), Mode::S_IRWXU)
             .map_err(|errno| format!("cannot make a tracing instance: {}", describe(errno)))?;
         Ok(Instance { tracefs, name })
@@ -151,13 +153,6 @@ impl Drop for Instance {
     fn drop(&mut self) {
         let _ = unlinkat(&self.tracefs, self.name.as_str(), UnlinkatFlags::RemoveDir);
     }
-}
-
-fn random() -> u32 {
-    let mut bytes = [0_u8; 4];
-    // SAFETY: the buffer is valid for its length; without randomness the name is still ours alone.
-    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    u32::from_ne_bytes(bytes)
 }
 
 /// The file system as it is mounted; where it is not, a mount that nobody else sees.

@@ -217,11 +217,7 @@ fn bounded(argv: Vec<Text>, completeness: &mut trace::Completeness) -> Vec<Text>
 }
 
 fn run_id() -> Result<String, TraceError> {
-    let mut bytes = [0_u8; 8];
-    // SAFETY: the buffer is valid for its length.
-    let read = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    Errno::result(read)?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+    Ok(format!("{:016x}", supervisor::random()?))
 }
 
 fn kernel_release() -> String {

@@ -83,7 +83,7 @@ pub struct Plan {
 
 impl Plan {
     /// The plan of a call.
-    pub fn new(sysno: Sysno) -> Plan {
+    fn new(sysno: Sysno) -> Plan {
         let call = sysno.call();
         let params = call.map_or(&[][..], |call| call.params);
         let mut values = Vec::new();

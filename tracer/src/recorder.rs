@@ -346,8 +346,12 @@ impl Recorder {
         }
     }
 
-    /// What a call is about to do; it is not recorded.
-    pub fn look(&mut self, event: &Event, valid: impl FnOnce() -> bool) -> Option<Observation> {
+    /// What a call is about to do, and its plan; it is not recorded.
+    pub fn look(
+        &mut self,
+        event: &Event,
+        valid: impl FnOnce() -> bool,
+    ) -> Option<(Observation, &Plan)> {
         let slot = self.slots.of(event.sysno);
         let process = self.process_of(event.tid)?;
         let observation = self.read(event, process, slot)?;
@@ -362,12 +366,13 @@ impl Recorder {
             Special::ExitProcess => self.process_ended(process, None),
             _ => {}
         }
-        Some(observation)
+        Some((observation, self.slots.plan(slot)))
     }
 
     /// Whether there may be something to see in a call beside that it was made.
-    pub fn looks_at(sysno: Sysno) -> bool {
-        let plan = Plan::new(sysno);
+    pub fn looks_at(&mut self, sysno: Sysno) -> bool {
+        let slot = self.slots.of(sysno);
+        let plan = self.slots.plan(slot);
         let signals = plan.values.iter().any(|value| value.read == ReadValue::KillTarget);
         let maps = matches!(plan.special, Special::Map | Special::OldMap | Special::Protect);
         let special = plan.special != Special::None && !maps;
@@ -397,7 +402,7 @@ impl Recorder {
             let looker = Looker { event, plan, who, namer: &namer, directories, target: &target };
             looker.look(&mut observation);
         }
-        if plan.special == Special::Execute && gains_privileges(process, &observation) {
+        if plan.special == Special::Execute && privileged(process, &observation).next().is_some() {
             observation.marks.insert(Mark::GainsPrivileges);
         }
         self.generation += u64::from(changes_owners(&observation, &plan.checks));
@@ -460,16 +465,11 @@ impl Recorder {
 
     /// A file that would give privileges which it does not give under this engine.
     fn executing(&mut self, process: i32, observation: &Observation) {
-        if self.privileges_kept {
+        if self.privileges_kept || !observation.marks.contains(&Mark::GainsPrivileges) {
             return;
         }
-        for (place, accesses) in &observation.files {
-            let path = place.resolved.as_ref().unwrap_or(&place.named);
-            if accesses.contains(&Access::Execute)
-                && let Some(kind) = privilege(process, path)
-            {
-                self.privileges.insert(Privileged { program: path.clone(), kind: kind.to_owned() });
-            }
+        for (path, kind) in privileged(process, observation) {
+            self.privileges.insert(Privileged { program: path.clone(), kind: kind.to_owned() });
         }
     }
 
@@ -605,11 +605,15 @@ fn without_deleted(path: Text) -> Text {
     }
 }
 
-/// Whether a file that a call executes gives privileges.
-fn gains_privileges(process: i32, observation: &Observation) -> bool {
-    observation.files.iter().any(|(place, accesses)| {
+/// The files that a call executes and that give privileges, with what gives them.
+fn privileged(
+    process: i32,
+    observation: &Observation,
+) -> impl Iterator<Item = (&Text, &'static str)> {
+    observation.files.iter().filter_map(move |(place, accesses)| {
         let path = place.resolved.as_ref().unwrap_or(&place.named);
-        accesses.contains(&Access::Execute) && privilege(process, path).is_some()
+        let kind = accesses.contains(&Access::Execute).then(|| privilege(process, path))??;
+        Some((path, kind))
     })
 }
 

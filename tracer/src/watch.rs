@@ -31,8 +31,8 @@ impl Default for Watcher {
 }
 
 impl Witness for Watcher {
-    fn watches(&self, sysno: Sysno) -> bool {
-        Recorder::looks_at(sysno)
+    fn watches(&mut self, sysno: Sysno) -> bool {
+        self.recorder.looks_at(sysno)
     }
 
     fn tell(
@@ -43,11 +43,12 @@ impl Witness for Watcher {
     ) -> Option<Act> {
         let Notification { tid, args, instruction_pointer, .. } = *notification;
         let event = Event::new(tid, sysno, args, instruction_pointer);
-        self.recorder.look(&event, valid).map(|observation| act(&event, observation))
+        let (observation, plan) = self.recorder.look(&event, valid)?;
+        Some(act(&event, plan, observation))
     }
 }
 
-fn act(event: &Event, observation: Observation) -> Act {
+fn act(event: &Event, plan: &Plan, observation: Observation) -> Act {
     let files = observation.files.into_iter().map(|(place, accesses)| FileAct {
         named: place.named,
         resolved: place.resolved,
@@ -55,12 +56,11 @@ fn act(event: &Event, observation: Observation) -> Act {
         accesses,
         checks: place.checks,
     });
-    let values = Plan::new(event.sysno).values;
-    let target = values.iter().position(|value| value.read == ReadValue::KillTarget);
+    let target = plan.values.iter().position(|value| value.read == ReadValue::KillTarget);
     let signals = target.and_then(|at| {
         let target = KillTarget::ALL.into_iter().find(|t| *t as u64 == observation.values[at])?;
         // Signal 0 only asks whether there is such a process; Landlock denies that too.
-        Some((target, event.args[values[at].index] as i32))
+        Some((target, event.args[plan.values[at].index] as i32))
     });
     Act {
         files: files.collect(),

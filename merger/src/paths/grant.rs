@@ -1,6 +1,6 @@
 //! Which rights stand on which path, for what runs did.
 
-use super::place::{Places, is_number, parent};
+use super::place::{Places, is_number};
 use model::{
     Access, Policy, Text,
     landlock::{self, FsRight, PathRule, Place, Stands},
@@ -83,7 +83,7 @@ impl Granter<'_> {
         // O_TMPFILE names the directory in which it makes a file without a name.
         let inside = access == Access::MakeFile && entry.found.contains(&FileKind::Directory);
         if !of_parent.is_empty() {
-            let directory = if inside { path.clone() } else { parent(path) };
+            let directory = if inside { path.clone() } else { path.parent() };
             self.add(&directory, path, access, &of_parent, Some(entry));
         }
         if !of_itself.is_empty() {
@@ -137,9 +137,9 @@ impl Granter<'_> {
             for to in &entry.moves {
                 let other = policy.files.get(to);
                 let (from, to) = (real(path, Some(entry)), real(to, other));
-                if parent(from) != parent(to) {
+                if from.parent() != to.parent() {
                     let places = |path: &Text, entry: Option<&FileEntry>| {
-                        let standing = self.places.standing(&parent(path), false);
+                        let standing = self.places.standing(&path.parent(), false);
                         let runs = entry.map(|entry| &entry.runs);
                         standing.map(|(at, _)| self.places.places(&at, runs)).unwrap_or_default()
                     };
@@ -179,7 +179,7 @@ impl Granter<'_> {
                 let path = resolved.as_ref().unwrap_or(path);
                 let (access, right) = (Access::MakeSocket, FsRight::MakeSock);
                 let of_runs = FileEntry { runs: entry.runs.clone(), ..FileEntry::default() };
-                self.add(&parent(path), path, access, &[right], Some(&of_runs));
+                self.add(&path.parent(), path, access, &[right], Some(&of_runs));
             }
         }
     }

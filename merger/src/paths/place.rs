@@ -42,7 +42,7 @@ impl<'a> Places<'a> {
         let mut at = path.clone();
         let mut why = None;
         while let Some(reason) = self.shifting(&at, own) {
-            at = parent(&at);
+            at = at.parent();
             why = Some(reason);
         }
         Some((at, why))
@@ -143,15 +143,6 @@ pub(super) fn makes(entry: &FileEntry) -> bool {
         Access::MakeFile => !entry.found.contains(&FileKind::Directory),
         other => other.makes_the_name(),
     })
-}
-
-/// The directory that holds the name.
-pub(super) fn parent(path: &Text) -> Text {
-    let bytes = path.as_bytes();
-    match bytes.iter().rposition(|&byte| byte == b'/') {
-        Some(0) | None => Text::from("/"),
-        Some(at) => Text::from(&bytes[..at]),
-    }
 }
 
 fn trimmed(mut value: &[u8]) -> &[u8] {

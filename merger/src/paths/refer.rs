@@ -74,7 +74,7 @@ fn moves_within_one(referring: &BTreeSet<Place>, rules: &Rules) -> bool {
         for (path, accesses) in &rule.observed {
             let moves = [RenameFrom, RenameTo, Exchange, LinkFrom, LinkTo];
             if moves.iter().any(|access| accesses.contains(access)) {
-                directories.insert(super::place::parent(path));
+                directories.insert(path.parent());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! landrun's command line. It knows four sorts of paths, so that rights are widened to the next.
 
-use super::{absolute, path_text};
+use super::path_text;
 use model::{
     Text,
     landlock::{FsRight, LandlockPolicy, NetRight},
@@ -24,7 +24,7 @@ pub(super) fn command(
             (false, false) => "--rw",
             (false, true) => "--rwx",
         };
-        for path in absolute(place, landlock) {
+        for path in landlock.absolute(place) {
             if let Some(path) = path_text(&path, notes) {
                 words.insert(format!("{option} {}", shell_word(path)));
             }

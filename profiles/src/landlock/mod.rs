@@ -9,10 +9,7 @@ mod landrun;
 mod source;
 
 use crate::{Error, Rendered};
-use model::{
-    Text,
-    landlock::{LandlockPolicy, Place},
-};
+use model::{Text, landlock::LandlockPolicy};
 
 /// A form in which another program takes Landlock's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,15 +71,4 @@ fn path_text<'a>(path: &'a Text, notes: &mut Vec<String>) -> Option<&'a str> {
         notes.push(format!("{path}: left out: its name is not UTF-8"));
     }
     text
-}
-
-/// The absolute paths of a place, as the runs had them.
-fn absolute(place: &Place, landlock: &LandlockPolicy) -> Vec<Text> {
-    match &place.variable {
-        None => vec![place.path.clone()],
-        Some(name) => {
-            let values = landlock.variables.get(name);
-            values.into_iter().flatten().map(|value| place.below(value)).collect()
-        }
-    }
 }

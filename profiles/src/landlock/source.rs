@@ -1,7 +1,6 @@
 //! Functions that an author pastes into a program. Both drop what the kernel is too old for, as
 //! the kernel's documentation advises.
 
-use super::absolute;
 use model::landlock::{FsRight, LandlockPolicy, NetRight, Scope};
 use std::collections::BTreeMap;
 
@@ -14,7 +13,7 @@ const C_TAIL: &str = include_str!("../../data/landlock-tail.c");
 fn by_path(landlock: &LandlockPolicy) -> BTreeMap<Vec<u8>, Vec<FsRight>> {
     let mut paths = BTreeMap::<Vec<u8>, Vec<FsRight>>::new();
     for (place, rule) in &landlock.rules {
-        for path in absolute(place, landlock) {
+        for path in landlock.absolute(place) {
             let rights = paths.entry(path.as_bytes().to_vec()).or_default();
             rights.extend(&rule.rights);
             rights.sort();

@@ -3,7 +3,7 @@
 use super::{Lines, Seen, seen};
 use model::{
     Text,
-    landlock::{FsRight, LandlockPolicy, Place},
+    landlock::{FsRight, LandlockPolicy},
     trace::FileKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,7 @@ fn writable(seen: &Seen<'_>, landlock: &LandlockPolicy, lines: &mut Lines) {
     let mut paths = BTreeSet::new();
     for (place, rule) in &landlock.rules {
         if rule.rights.iter().any(writes) {
-            paths.extend(absolute(place, landlock));
+            paths.extend(landlock.absolute(place));
         }
     }
     // Landlock does not ask for changes of owners, modes and times.
@@ -171,7 +171,7 @@ fn processes(seen: &Seen<'_>, lines: &mut Lines) {
 fn executable(seen: &Seen<'_>, lines: &mut Lines) {
     let mut paths = BTreeSet::new();
     for (path, program) in &seen.policy.programs {
-        let at = if program.executed { path.clone() } else { directory(path) };
+        let at = if program.executed { path.clone() } else { path.parent() };
         match unit_path(&at) {
             Some(path) if path != "/" => {
                 paths.insert(format!("-{path}"));
@@ -200,24 +200,6 @@ fn executable(seen: &Seen<'_>, lines: &mut Lines) {
     let mut list = Lines::default();
     list.set_list("", "ExecPaths", outer);
     lines.text += list.text.trim_start_matches("\n# \n");
-}
-
-fn directory(path: &Text) -> Text {
-    let bytes = path.as_bytes();
-    match bytes.iter().rposition(|&byte| byte == b'/') {
-        Some(0) | None => Text::from("/"),
-        Some(at) => Text::from(&bytes[..at]),
-    }
-}
-
-fn absolute(place: &Place, landlock: &LandlockPolicy) -> Vec<Text> {
-    match &place.variable {
-        None => vec![place.path.clone()],
-        Some(name) => {
-            let values = landlock.variables.get(name);
-            values.into_iter().flatten().map(|value| place.below(value)).collect()
-        }
-    }
 }
 
 /// A path as a unit may hold it: `%` stands for itself twice, and the rest must need no quotes.

@@ -4,7 +4,7 @@
 use model::{
     Access, Policy, Text, Verdict,
     policy::{FileEntry, Observed},
-    trace::{FileKind, Mark},
+    trace::{Address, FileKind, Mark},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,11 +89,15 @@ impl<'a> Seen<'a> {
 
     /// Whether anything at or below a path was used.
     pub(super) fn uses(&self, place: &str) -> bool {
-        self.files().any(|(path, _)| at_or_below(path, place))
-            || self.policy.endpoints.values().flatten().any(|entry| match &entry.address {
-                model::trace::Address::Unix { path, .. } => at_or_below(path, place),
-                _ => false,
-            })
+        self.files().any(|(path, _)| at_or_below(path, place)) || self.addresses(place)
+    }
+
+    /// Whether a unix socket at or below a path was used.
+    fn addresses(&self, place: &str) -> bool {
+        self.policy.endpoints.values().flatten().any(|entry| match &entry.address {
+            Address::Unix { path, .. } => at_or_below(path, place),
+            _ => false,
+        })
     }
 
     /// Whether the path itself was listed.
@@ -115,10 +119,7 @@ impl<'a> Seen<'a> {
             let inside = at_or_below(path, place) && path.as_bytes() != place.as_bytes();
             // Below a directory of the run's own, what it finds is its own.
             inside && !own(entry) && !self.made_above(path)
-        }) || self.policy.endpoints.values().flatten().any(|entry| match &entry.address {
-            model::trace::Address::Unix { path, .. } => at_or_below(path, place),
-            _ => false,
-        })
+        }) || self.addresses(place)
     }
 
     fn made_above(&self, path: &Text) -> bool {
