@@ -3,6 +3,8 @@
 //!
 //! How they are followed is the tracer's; what they need is judged elsewhere.
 
+pub mod rule;
+
 use crate::{
     Access, Sysno, Text,
     serial::{is_false, is_one, is_zero, one_sysno},
