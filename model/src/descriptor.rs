@@ -256,7 +256,9 @@ pub enum Object {
 
 /// Of which kind a socket is: numbers of linux/socket.h and linux/net.h, the type without its flags.
 /// 0 where it could not be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(deny_unknown_fields)]
 pub struct SocketKind {
     /// AF_.
