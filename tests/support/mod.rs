@@ -29,6 +29,20 @@ pub fn profgen() -> &'static str {
     env!("CARGO_BIN_EXE_profgen")
 }
 
+/// A static build of the binary under test, as containers need it: built anew when its sources changed, by one
+/// test process at a time.
+pub fn static_profgen() -> PathBuf {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lock = std::fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("static.lock"))
+        .expect("make a lock");
+    lock.lock().expect("lock");
+    let build = Command::new(top.join("ci/static-build.sh")).arg("--debug").output();
+    let build = build.expect("run ci/static-build.sh");
+    let said = String::from_utf8_lossy(&build.stderr);
+    assert!(build.status.success(), "ci/static-build.sh failed: {said}");
+    top.join("target/static/profgen-debug")
+}
+
 /// The search path of everything that the tests run: the distribution's programs, whatever the developer's shell has.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
