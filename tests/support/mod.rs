@@ -33,10 +33,9 @@ pub fn profgen() -> &'static str {
 /// test process at a time.
 pub fn static_profgen() -> PathBuf {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let lock = std::fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("static.lock"))
-        .expect("make a lock");
-    lock.lock().expect("lock");
-    let build = Command::new(top.join("ci/static-build.sh")).arg("--debug").output();
+    let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static.lock");
+    let script = top.join("ci/static-build.sh");
+    let build = Command::new("flock").arg(lock).arg(script).arg("--debug").output();
     let build = build.expect("run ci/static-build.sh");
     let said = String::from_utf8_lossy(&build.stderr);
     assert!(build.status.success(), "ci/static-build.sh failed: {said}");
