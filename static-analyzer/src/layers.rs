@@ -169,6 +169,8 @@ pub fn programs(files: &Files, strings: &BTreeSet<Vec<u8>>) -> BTreeSet<PathBuf>
             found.is_some_and(|path| is_program(&path))
         })
         .filter(|path| !path.as_os_str().as_bytes().windows(3).any(|part| part == b".so"))
+        // What is there depends on who looks: /proc/self/exe is profgen.
+        .filter(|path| !path.starts_with("/proc"))
         .map(Path::to_path_buf)
         .collect()
 }
