@@ -217,6 +217,9 @@ pub struct AnalyzeArguments {
     /// A library that is loaded before all others, as LD_PRELOAD; may be repeated
     #[arg(long, value_name = "FILE")]
     pub preload: Vec<PathBuf>,
+    /// A library that the programs may load, or a directory of plugins; may be repeated
+    #[arg(long = "module", value_name = "PATH")]
+    pub modules: Vec<PathBuf>,
     /// What to analyse beside the core, joined by commas
     #[arg(
         long,

@@ -165,6 +165,8 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
         completeness,
         programs,
         processes,
+        images: Vec::new(),
+        stacks: Vec::new(),
         capabilities,
     })
 }
