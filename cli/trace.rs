@@ -144,8 +144,8 @@ fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Writ
 
 /// How a bundle's files are made of its traces.
 pub struct Derivation<'a> {
-    /// Where the files of the runs are; none is where they ran.
-    pub root: Option<&'a Path>,
+    /// Where the files of the runs are, and what that is called; none is where they ran.
+    pub root: Option<(&'a Path, &'a str)>,
     /// Whether the analysis is left out.
     pub no_static: bool,
     /// How the policy is made.
@@ -176,19 +176,26 @@ pub fn derive(bundle: &Bundle, how: &Derivation<'_>) -> anyhow::Result<Written> 
     Ok(Written { policy, notes })
 }
 
-/// What all programs of the runs can do, whose files are in `root`, or else where they ran.
+/// What all programs of the runs can do, whose files are in `root`, a directory and what it is called,
+/// or else where they ran.
 ///
 /// # Errors
 /// When the analysis fails as a whole.
-pub fn predict(traces: &[Trace], root: Option<&Path>, quiet: bool) -> anyhow::Result<Analysis> {
-    let Executed { programs, modules, gone } = static_analyzer::executed(traces, root);
+pub fn predict(
+    traces: &[Trace],
+    root: Option<(&Path, &str)>,
+    quiet: bool,
+) -> anyhow::Result<Analysis> {
+    let Executed { programs, modules, gone } =
+        static_analyzer::executed(traces, root.map(|(path, _)| path));
     for path in gone.iter().filter(|_| !quiet) {
         say(&format!("not analysed: the file of {path} is not the one that ran, or is gone"));
     }
     let options = AnalyzeOptions {
         // What is executed under a name that the code holds was executed, or is not needed.
         layers: Layer::ALL.into_iter().filter(|layer| *layer != Layer::Exec).collect(),
-        root: root.map(Path::to_path_buf),
+        root: root.map(|(path, _)| path.to_path_buf()),
+        root_name: root.map(|(_, name)| name.to_owned()),
         extra_modules: modules,
         lenient: true,
         cache: cache_directory(),

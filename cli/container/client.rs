@@ -21,6 +21,8 @@ pub struct Client {
     asked: Asked,
     command: Vec<OsString>,
     check: Option<Check>,
+    /// The init of the engine, where one was asked for.
+    init: Option<PathBuf>,
 }
 
 impl Client {
@@ -29,7 +31,7 @@ impl Client {
     /// # Errors
     /// When the engine does not answer, or has no such image.
     pub fn new(program: &'static str, asked: Asked, quiet: bool) -> anyhow::Result<Client> {
-        let mut client = Client { program, asked, command: Vec::new(), check: None };
+        let mut client = Client { program, asked, command: Vec::new(), check: None, init: None };
         let image = client.image(quiet)?;
         let config = &image["Config"];
         let words = |name: &str| -> Vec<OsString> { strings(&config[name]) };
@@ -44,6 +46,9 @@ impl Client {
             }
         };
         client.check = test;
+        if client.asked.init {
+            client.init = Some(client.find_init()?);
+        }
         Ok(client)
     }
 
@@ -64,6 +69,24 @@ impl Client {
         let images: Value = serde_json::from_slice(&bytes)
             .with_context(|| format!("cannot read what {} says of the image", self.program))?;
         Ok(images[0].clone())
+    }
+
+    /// Docker's init. It runs under the profile like the command, and so is recorded as part of it.
+    fn find_init(&self) -> anyhow::Result<PathBuf> {
+        if self.program != "docker" {
+            bail!(
+                "--init is recorded with docker only: {}'s init insists on being process 1",
+                self.program
+            );
+        }
+        let name = self.output(["info", "--format", "{{.InitBinary}}"])?;
+        let name = String::from_utf8_lossy(&name).trim().to_owned();
+        // Where dockerd looks for it, too.
+        let more = ["/usr/libexec/docker", "/usr/local/libexec/docker", "/usr/lib/docker"];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories = std::env::split_paths(&path).chain(more.map(PathBuf::from));
+        let mut found = directories.map(|at| at.join(&name)).filter(|path| path.is_file());
+        found.next().with_context(|| format!("--init: there is no {name} on this machine"))
     }
 
     fn client(&self) -> Command {
@@ -101,6 +124,9 @@ impl Client {
             };
             add("--mount", mount(&recording.tracer, "profgen", ",readonly"));
             add("--mount", mount(&recording.out, "out", ""));
+            if let Some(init) = &self.init {
+                add("--mount", mount(init, "init", ",readonly"));
+            }
             if let Some(check) = &self.check {
                 add("--health-cmd", recorded_check(check, &recording.arguments));
             }
@@ -108,6 +134,10 @@ impl Client {
             words.push(self.asked.image.clone());
             words.extend(recording.arguments.iter().cloned());
             words.push("--".into());
+            if self.init.is_some() {
+                // -s: to collect orphans, which process 1 is given unasked.
+                words.extend([&format!("{INSIDE}/init"), "-s", "--"].map(OsString::from));
+            }
             words.extend(self.command.iter().cloned());
             return words;
         }
@@ -116,6 +146,13 @@ impl Client {
             seccomp.push(profile);
             add("--security-opt", seccomp);
         }
+        if self.asked.init {
+            words.push("--init".into());
+        }
+        let mut add = |option: &str, value: OsString| {
+            words.push(option.into());
+            words.push(value);
+        };
         if let Some(entrypoint) = &self.asked.entrypoint {
             add("--entrypoint", entrypoint.clone());
         }
@@ -162,6 +199,10 @@ impl Engine for Client {
         let error = state["Error"].as_str().unwrap_or_default();
         if !error.is_empty() {
             bail!("{} could not start the container: {error}", self.program);
+        }
+        if matches!(state["Status"].as_str(), Some("created" | "configured" | "initialized")) {
+            // The client has said why, on the standard error that is passed on.
+            bail!("{} could not start the container", self.program);
         }
         let code = state["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
         code.or(client.code()).context("cannot tell how the container ended")

@@ -166,6 +166,7 @@ impl Job<'_> {
             false => Some(self.engine.root(&container.id, &self.workspace.make("root", 0o700)?)?),
         };
         drop(container);
+        let subject = self.engine.subject();
         let bundle = place.open()?;
         for trace in &traces {
             bundle.add_trace(trace)?;
@@ -173,7 +174,7 @@ impl Job<'_> {
         let written = derive(
             &bundle,
             &Derivation {
-                root: root.as_deref(),
+                root: root.as_deref().map(|root| (root, &*subject)),
                 no_static: self.arguments.no_static,
                 settings: &self.arguments.settings,
                 quiet: self.arguments.quiet,

@@ -69,6 +69,8 @@ pub struct Asked {
     pub tty: bool,
     /// Whether its standard input is profgen's.
     pub interactive: bool,
+    /// Whether the engine puts a small init before the command.
+    pub init: bool,
     /// Whether the runtime sets no_new_privs.
     pub no_new_privileges: bool,
     /// The runtime, where it is not the engine's usual one.
@@ -128,6 +130,10 @@ impl Asked {
             }
             "--entrypoint" => {
                 self.entrypoint = Some(OsString::from(text()));
+                return Ok(());
+            }
+            "--init" => {
+                self.init = on;
                 return Ok(());
             }
             "--tty" => self.tty = on,
@@ -212,7 +218,7 @@ mod tests {
         assert_eq!((asked.image, asked.words), ("alpine:3".into(), words("sh -c -- x")));
         assert!(asked.tty && asked.interactive);
         let asked = read("--init -- alpine");
-        assert_eq!((asked.options, asked.image), (words("--init"), "alpine".into()));
+        assert_eq!((asked.init, asked.image), (true, "alpine".into()));
     }
 
     #[test]

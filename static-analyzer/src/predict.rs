@@ -47,6 +47,8 @@ const CONFIGURATION: [&str; 3] =
 pub struct AnalyzeOptions {
     /// The directory that stands for `/`.
     pub root: Option<PathBuf>,
+    /// What the document calls the root, where its path will not be there again.
+    pub root_name: Option<String>,
     /// As LD_LIBRARY_PATH.
     pub library_path: Vec<PathBuf>,
     /// As LD_PRELOAD.
@@ -136,7 +138,10 @@ pub fn analyze(
     }
     let text = |path: &PathBuf| Text::from(path.as_path());
     let asked = Options {
-        root: options.root.as_ref().map(text),
+        root: match &options.root_name {
+            Some(name) => Some(Text::from(name.as_str())),
+            None => options.root.as_ref().map(text),
+        },
         library_path: options.library_path.iter().map(text).collect(),
         preload: options.preload.iter().map(text).collect(),
         modules: options.modules.iter().map(text).collect(),

@@ -12,6 +12,7 @@ pub mod http;
 pub mod judge;
 pub mod oci;
 pub mod pitfall;
+pub mod plain;
 pub mod run;
 pub mod strace;
 pub mod workload;
