@@ -199,11 +199,10 @@ fn a_service_is_recorded_until_it_is_healthy_and_its_test_is_done() {
     // Recorded as runs of their own: the service, its health check, and what joined through profgen.
     let traces = fs::read_dir(bundle.path("b/traces")).unwrap().count();
     assert!(traces >= 3, "{traces} traces: {}", ran.stderr);
-    let joined: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("incomplete")).collect();
-    assert!(
-        matches!(joined[..], [one] if one.contains("busybox true was not traced")),
-        "{joined:?}"
-    );
+    let gaps: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("incomplete")).collect();
+    let [joined, sockets] = gaps[..] else { panic!("{gaps:?}") };
+    assert!(joined.contains("busybox true was not traced: it joined"), "{joined}");
+    assert!(sockets.contains("pidfd_getfd"), "{sockets}");
     assert_eq!(docker.containers(), "", "containers are left");
 
     // After a time, whatever it does.
@@ -403,4 +402,64 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
             emitted.stderr
         );
     }
+}
+
+#[test]
+fn what_the_command_leaves_behind_ends_with_it_and_what_it_is_sent_reaches_it() {
+    let Some(docker) = docker() else { return };
+    let left = "busybox sleep 1000 & busybox echo started; exit 3";
+    let asked = "trap 'busybox echo asked; exit 6' USR1; while :; do busybox sleep 0.1; done";
+    let send =
+        "docker kill --signal USR1 $PROFGEN_CONTAINER >/dev/null; docker wait $PROFGEN_CONTAINER";
+    for engine in ["notify", "ptrace"] {
+        let common = ["--no-static", "--tracing-engine", engine];
+        let bundle = Bundle::new();
+        let image = ["--network", "none", docker.image(), "busybox", "sh", "-c"];
+        let started = std::time::Instant::now();
+        let ran = container(&docker, &bundle, &[&common[..], &image, &[left]].concat());
+        assert_eq!((&*ran.stdout, ran.status), ("started\n", 3), "{engine}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("verified: under its profile output"),
+            "{engine}: {}",
+            ran.stderr
+        );
+        assert!(
+            started.elapsed() < Duration::from_secs(100),
+            "{engine}: what was left was waited for"
+        );
+
+        let bundle = Bundle::new();
+        let words = [&common[..], &["--no-verify", "--exercise", send], &image, &[asked]].concat();
+        let ran = container(&docker, &bundle, &words);
+        assert!(ran.stdout.contains("asked\n"), "{engine}: {} {}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn a_profile_is_for_the_runtime_that_docker_has() {
+    let Some(docker) = docker() else { return };
+    let bundle = Bundle::new();
+    let words =
+        ["--no-static", "--no-verify", "--network", "none", docker.image(), "busybox", "true"];
+    assert_eq!(container(&docker, &bundle, &words).status, 0);
+    let mut emit = docker.client_of(profgen());
+    emit.args(["emit", "docker", "--runtime", "auto"]).arg(bundle.path("b/policy.json"));
+    let emitted = run::run_command(emit, Duration::from_secs(60));
+    assert!(emitted.stderr.contains("docker: for runc 1."), "{}", emitted.stderr);
+    // Made without no-new-privileges, which docker does not tell beforehand: a row more or none.
+    let own = fs::read_to_string(bundle.path("b/seccomp.json")).unwrap();
+    let [own, auto] = [own, emitted.stdout].map(|text| {
+        support::bundle::allowed(&serde_json::from_str(&text).expect("a profile is JSON"))
+    });
+    assert!(own.is_subset(&auto) && own.contains("setuid"), "{own:?} {auto:?}");
+    // What only a newer runc calls is in neither.
+    assert!(!auto.contains("openat2") || own.contains("openat2"), "{auto:?}");
+
+    // Without a static profgen one clear error says what makes it.
+    let mut command = docker.client_of(profgen());
+    command.args(["container", "--network", "none", docker.image(), "busybox", "true"]);
+    let ran = run::run_command(command, Duration::from_secs(60));
+    assert_eq!(ran.status, 125);
+    assert!(ran.stderr.contains("ci/static-build.sh"), "{}", ran.stderr);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
 }

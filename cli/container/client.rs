@@ -108,7 +108,21 @@ impl Client {
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
-    fn create_arguments(&self, dress: Dress<'_>) -> Vec<OsString> {
+    fn create_with(&self, dress: Dress<'_>, checks: bool) -> anyhow::Result<String> {
+        let printed = self.output(self.create_arguments(dress, checks))?;
+        let printed = String::from_utf8_lossy(&printed);
+        let id = printed.lines().last().unwrap_or_default().trim();
+        if id.is_empty() {
+            bail!("{} create printed no container id", self.program);
+        }
+        Ok(id.to_owned())
+    }
+
+    fn has_shell(&self, id: &str) -> bool {
+        self.output(["cp", "--follow-link", &format!("{id}:/bin/sh"), "-"]).is_ok()
+    }
+
+    fn create_arguments(&self, dress: Dress<'_>, checks: bool) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["create".into()];
         words.extend(self.asked.options.iter().cloned());
         let mut add = |option: &str, value: OsString| {
@@ -127,7 +141,7 @@ impl Client {
             if let Some(init) = &self.init {
                 add("--mount", mount(init, "init", ",readonly"));
             }
-            if let Some(check) = &self.check {
+            if let Some(check) = self.check.as_ref().filter(|_| checks) {
                 add("--health-cmd", recorded_check(check, &recording.arguments));
             }
             add("--entrypoint", format!("{INSIDE}/profgen").into());
@@ -172,13 +186,14 @@ impl Engine for Client {
     }
 
     fn create(&self, dress: Dress<'_>) -> anyhow::Result<String> {
-        let printed = self.output(self.create_arguments(dress))?;
-        let printed = String::from_utf8_lossy(&printed);
-        let id = printed.lines().last().unwrap_or_default().trim();
-        if id.is_empty() {
-            bail!("{} create printed no container id", self.program);
+        let id = self.create_with(dress, true)?;
+        let is_words = matches!(self.check, Some(Check::Words(_)));
+        if is_words && matches!(dress, Dress::Recorded(_)) && !self.has_shell(&id) {
+            // Then the check runs as it is, and its runs are named as unrecorded.
+            self.remove(&id);
+            return self.create_with(dress, false);
         }
-        Ok(id.to_owned())
+        Ok(id)
     }
 
     fn start(&self, id: &str) -> Command {
@@ -316,7 +331,7 @@ fn check_of(test: &Value) -> Option<Check> {
 }
 
 /// The check with the tracer before it, as a line for the image's shell, which is all that the engines
-/// take. An image without a shell has no such check: its runs are then said to be unrecorded.
+/// take.
 fn recorded_check(check: &Check, arguments: &[OsString]) -> OsString {
     let words: Vec<String> = match check {
         Check::Words(words) => words.clone(),

@@ -15,6 +15,19 @@ use supervisor::Command;
 /// Health checks come again and again: after so many records no more of them are made.
 const JOINED_MAX: usize = 64;
 
+/// Said where it may matter, as the engine's own profile decides it.
+const SOCKETS: &str = "the types of sockets, and where they listened without having been bound, were \
+                       not seen: the container's own profile denies pidfd_getfd (--cap-add SYS_PTRACE)";
+
+/// Whether descriptors of others can be looked at: asked of profgen itself.
+fn sees_sockets() -> bool {
+    // SAFETY: plain numbers; the kernel makes descriptors for us, which the end of the process closes.
+    unsafe {
+        let process = libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0);
+        process >= 0 && libc::syscall(libc::SYS_pidfd_getfd, process, process, 0) >= 0
+    }
+}
+
 pub fn inside(arguments: &InsideArguments) -> Result<Status, Failure> {
     if arguments.joined && records(&arguments.out) >= JOINED_MAX {
         return Err(execute(arguments));
@@ -27,6 +40,9 @@ pub fn inside(arguments: &InsideArguments) -> Result<Status, Failure> {
         ..TraceArguments::of_command(arguments.tracing_engine, true, true, &arguments.command)
     };
     let mut trace = observe(&run)?;
+    if trace.programs.iter().any(|program| !program.endpoints.is_empty()) && !sees_sockets() {
+        trace.completeness.notes.insert(SOCKETS.to_owned());
+    }
     keep(&directory, &trace, arguments.joined)?;
     if !arguments.no_static {
         static_analyzer::name_sites(&mut trace);

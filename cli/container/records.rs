@@ -59,3 +59,63 @@ fn is_plain(trace: &Trace) -> bool {
         && trace.started.len() == 20
         && trace.started.bytes().all(time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::session::{Ran, Stop};
+    use nix::sys::signal::Signal;
+    use std::{collections::BTreeSet, path::PathBuf};
+
+    fn run(stop: Option<Stop>) -> Run {
+        let container = Ran { status: 0, streams: None };
+        let joined = BTreeSet::from(["sh -c x".to_owned()]);
+        Run { container, stop, exercise: None, joined }
+    }
+
+    fn record(directory: &Path, name: &str, id: &str) -> PathBuf {
+        let text = format!(
+            r#"{{"schema": "profgen/trace/v1", "id": "{id}", "started": "2026-11-22T05:01:50Z",
+            "recorder": "0", "host": {{"kernel": "6", "arch": "x86_64"}},
+            "engine": {{"name": "notify", "reason": "", "no_new_privs": true, "results": false}},
+            "command": {{"argv": [], "directory": "/"}},
+            "completeness": {{"ended": null, "interrupted": "SIGTERM", "lost": 0, "unread": 0,
+            "untraced": [], "cut": [], "privileges": [], "notes": []}},
+            "programs": [], "processes": []}}"#
+        );
+        let path = directory.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_happened_outside_is_added_to_the_record_of_the_command() {
+        let out = tempfile::tempdir().unwrap();
+        assert!(read(out.path(), &run(None)).unwrap().is_none());
+        record(out.path(), "joined-a.json", "00112233445566aa");
+        assert!(read(out.path(), &run(None)).unwrap().is_none());
+        record(out.path(), "first-b.json", "00112233445566bb");
+        let of = |stop| read(out.path(), &run(stop)).unwrap().unwrap();
+        let traces = of(Some(Stop::Limit));
+        assert_eq!((&*traces[0].id, traces.len()), ("00112233445566bb", 2));
+        // It was to end so.
+        assert_eq!(traces[0].completeness.interrupted, None);
+        assert_eq!(traces[0].completeness.untraced.len(), 1);
+        let interrupted = of(Some(Stop::Signal(Signal::SIGINT)));
+        assert_eq!(interrupted[0].completeness.interrupted.as_deref(), Some("SIGINT"));
+    }
+
+    #[test]
+    fn a_record_that_would_be_written_elsewhere_is_refused() {
+        let out = tempfile::tempdir().unwrap();
+        record(out.path(), "first-a.json", "../../../../tmp/x");
+        assert!(read(out.path(), &run(None)).is_err());
+        let path = record(out.path(), "first-a.json", "00112233445566aa");
+        assert!(read(out.path(), &run(None)).unwrap().is_some());
+        // Nor is a link followed to a file that the container could not read.
+        let elsewhere = out.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(read(out.path(), &run(None)).is_err());
+    }
+}

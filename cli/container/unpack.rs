@@ -184,3 +184,114 @@ fn write_file(
     })?;
     Ok(Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::open_directory;
+    use std::fs;
+    use tar::{Builder, Header};
+
+    /// An entry as nobody's tar writes it: the name is not looked at.
+    fn add(archive: &mut Builder<Vec<u8>>, kind: EntryType, path: &str, target: &str, data: &[u8]) {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(data.len() as u64);
+        header.set_mode(0o644);
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+        header.set_cksum();
+        archive.append(&header, data).unwrap();
+    }
+
+    fn unpacked(entries: &[(EntryType, &str, &str, &[u8])]) -> (tempfile::TempDir, Unpacked) {
+        let mut archive = Builder::new(Vec::new());
+        for (kind, path, target, data) in entries {
+            add(&mut archive, *kind, path, target, data);
+        }
+        let bytes = archive.into_inner().unwrap();
+        let around = tempfile::tempdir().unwrap();
+        let root = around.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::write(around.path().join("secret"), "secret").unwrap();
+        let unpacked = unpack(&*bytes, &open_directory(&root).unwrap()).unwrap();
+        (around, unpacked)
+    }
+
+    use EntryType::{Directory, Fifo, Link, Regular, Symlink};
+
+    #[test]
+    fn files_links_and_directories_are_made_as_they_were() {
+        let (around, unpacked) = unpacked(&[
+            (Directory, "./", "", b""),
+            (Directory, "usr/bin/", "", b""),
+            (Regular, "usr/bin/app", "", b"\x7fELF"),
+            (Link, "usr/bin/same", "usr/bin/app", b""),
+            (Symlink, "bin", "usr/bin", b""),
+            (Regular, "etc/deep/without/entry", "", b"text"),
+            (Fifo, "pipe", "", b""),
+        ]);
+        assert_eq!(unpacked, Unpacked { kept: 6, refused: 0 });
+        let root = around.path().join("root");
+        assert_eq!(fs::read(root.join("usr/bin/same")).unwrap(), b"\x7fELF");
+        assert_eq!(fs::read(root.join("etc/deep/without/entry")).unwrap(), b"text");
+        assert_eq!(fs::read_link(root.join("bin")).unwrap(), Path::new("usr/bin"));
+        assert!(!root.join("pipe").exists());
+    }
+
+    #[test]
+    fn nothing_is_written_or_read_outside() {
+        let (around, unpacked) = unpacked(&[
+            (Regular, "../secret", "", b"overwritten"),
+            (Symlink, "up", "..", b""),
+            (Regular, "up/secret", "", b"overwritten"),
+            (Symlink, "secret", "../secret", b""),
+            (Regular, "up/new", "", b"new"),
+            (Directory, "up/directory", "", b""),
+            (Link, "stolen", "../secret", b""),
+            (Link, "stolen-too", "up/secret", b""),
+            (Regular, "/absolute", "", b"inside"),
+        ]);
+        assert_eq!(unpacked, Unpacked { kept: 3, refused: 6 });
+        assert_eq!(fs::read(around.path().join("secret")).unwrap(), b"secret");
+        let names = |at: &Path| -> Vec<_> {
+            let mut names: Vec<_> =
+                fs::read_dir(at).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(around.path()), ["root", "secret"]);
+        assert_eq!(names(&around.path().join("root")), ["absolute", "secret", "up"]);
+    }
+
+    #[test]
+    fn a_link_gives_way_to_a_file_of_its_name_and_is_not_written_through() {
+        let (around, unpacked) =
+            unpacked(&[(Symlink, "file", "../secret", b""), (Regular, "file", "", b"own")]);
+        assert_eq!(unpacked.refused, 0);
+        assert_eq!(fs::read(around.path().join("secret")).unwrap(), b"secret");
+        assert_eq!(fs::read(around.path().join("root/file")).unwrap(), b"own");
+    }
+
+    #[test]
+    fn large_data_is_left_out_and_large_programs_are_not() {
+        let mut program = b"\x7fELF".to_vec();
+        program.resize(SMALL as usize + 10, 0);
+        let data = vec![b'x'; SMALL as usize + 10];
+        let (around, _) = unpacked(&[
+            (Regular, "program", "", &program),
+            (Regular, "data", "", &data),
+            (Link, "same-data", "data", b""),
+        ]);
+        let root = around.path().join("root");
+        assert_eq!(fs::metadata(root.join("program")).unwrap().len(), SMALL + 10);
+        assert!(!root.join("data").exists() && !root.join("same-data").exists());
+    }
+
+    #[test]
+    fn rubbish_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let rubbish = vec![b'?'; 4096];
+        assert!(unpack(&*rubbish, &open_directory(root.path()).unwrap()).is_err());
+    }
+}
