@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -462,4 +462,19 @@ fn a_profile_is_for_the_runtime_that_docker_has() {
     assert_eq!(ran.status, 125);
     assert!(ran.stderr.contains("ci/static-build.sh"), "{}", ran.stderr);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn standard_input_is_passed_on_and_is_the_same_in_every_run() {
+    let Some(docker) = docker() else { return };
+    let bundle = Bundle::new();
+    let words = ["--no-static", "-i", "--network", "none", docker.image(), "busybox", "sort"];
+    let mut command = command(&docker, &bundle, &words);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"b\na\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((&*output.stdout, output.status.code()), (&b"a\nb\n"[..], Some(0)), "{said}");
+    assert!(said.contains("verified: under its profile output and exit status"), "{said}");
 }

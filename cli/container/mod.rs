@@ -52,7 +52,7 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     let asked = Asked::read(&arguments.words, is_plain)?;
     let place = Place::find(&output(arguments, &asked.image))?;
     let tracer = tracer::find(arguments.tracer.as_deref())?;
-    let tty = asked.tty;
+    let (tty, input) = (asked.tty, asked.interactive);
     let workspace = Workspace::new()?;
     let engine: Box<dyn Engine> = match kind {
         ContainerEngine::Runc => Box::new(Plain::new("runc", asked, workspace.path())?),
@@ -71,7 +71,7 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     // Before anything has run: whether the engine tells what the profile has to allow it.
     let target = engine.target()?;
     let (signals, _) = Signals::take().context("cannot take signals")?;
-    let job = Job { arguments, engine: &*engine, until, tty, signals, workspace };
+    let job = Job { arguments, engine: &*engine, until, tty, input, signals, workspace };
 
     let (recorded, traces, written) = job.record(&tracer, &place, target)?;
     if !arguments.quiet {
@@ -132,6 +132,8 @@ struct Job<'a> {
     engine: &'a dyn Engine,
     until: Until,
     tty: bool,
+    /// Whether the container reads profgen's standard input.
+    input: bool,
     signals: Signals,
     workspace: Workspace,
 }
@@ -151,8 +153,6 @@ impl Job<'_> {
         };
         let container = Container::create(self.engine, Dress::Recorded(&recording))?;
         let run = self.run(&container, true)?;
-        // From here on, whoever interrupts wants no more of it.
-        let interruptible = Interruptible::new(&self.signals, &self.workspace);
         let traces = records::read(&recording.out, &run)?;
         let Some(traces) = traces else {
             let status = run.container.status;
@@ -161,16 +161,18 @@ impl Job<'_> {
             let status = if matches!(status, 126 | 127) { status } else { 125 };
             return Err(Failure::with(status, error));
         };
+        let bundle = place.open()?;
+        for trace in &traces {
+            bundle.add_trace(trace)?;
+        }
         let root = match self.arguments.no_static {
             true => None,
             false => Some(self.engine.root(&container.id, &self.workspace.make("root", 0o700)?)?),
         };
         drop(container);
+        // From here on, whoever interrupts wants no more of it: the records are in the bundle.
+        let interruptible = Interruptible::new(&self.signals, &self.workspace);
         let subject = self.engine.subject();
-        let bundle = place.open()?;
-        for trace in &traces {
-            bundle.add_trace(trace)?;
-        }
         let written = derive(
             &bundle,
             &Derivation {
@@ -197,7 +199,7 @@ impl Job<'_> {
     }
 
     fn run(&self, container: &Container<'_>, recorded: bool) -> anyhow::Result<Run> {
-        let manner = Manner { echo: recorded, tty: self.tty, recorded };
+        let manner = Manner { echo: recorded, tty: self.tty, recorded, input: self.input };
         session::run(container, &self.until, &self.signals, manner, self.workspace.path())
     }
 

@@ -11,9 +11,10 @@ use std::{
     collections::BTreeSet,
     ffi::OsString,
     fs::{self, File},
+    io::{Read, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
@@ -82,6 +83,8 @@ pub struct Manner {
     pub echo: bool,
     /// Whether the container has the terminal.
     pub tty: bool,
+    /// Whether it reads profgen's standard input.
+    pub input: bool,
     /// Whether profgen is in it, and needs time to write.
     pub recorded: bool,
 }
@@ -152,7 +155,20 @@ pub fn run(
 ) -> anyhow::Result<Run> {
     let (engine, id) = (container.engine, &container.id);
     let joining = Joining::listen(container, workspace);
-    let mut client = Watched::start(engine.start(id), manner, "the engine's client")?;
+    let mut start = engine.start(id);
+    let replay = manner.input && !manner.tty;
+    let input = workspace.join("input");
+    if replay && !manner.recorded {
+        // What the recorded run read: standard input is there only once.
+        start.stdin(File::open(&input).context("cannot read the input again")?);
+    } else if replay {
+        start.stdin(Stdio::piped());
+    }
+    let mut client = Watched::start(start, manner, "the engine's client")?;
+    if let Some(to) = client.child.stdin.take() {
+        let copy = File::create(&input).context("cannot keep the input")?;
+        thread::spawn(move || pass_input(to, copy));
+    }
     let mut exercise = None;
     let result = watch(container, until, signals, &mut client, &mut exercise, manner);
     let (stop, status) = match result {
@@ -171,6 +187,19 @@ pub fn run(
     let joined = joining.map(Joining::seen).unwrap_or_default();
     let status = engine.status(id, status?)?;
     Ok(Run { container: client.finish(status), stop, exercise, joined })
+}
+
+/// Passes standard input on, and keeps it. It may never end: nobody waits for this.
+fn pass_input(mut to: ChildStdin, mut copy: File) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(count) = std::io::stdin().read(&mut buffer) {
+        if count == 0 || copy.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
 }
 
 struct Exercise {
@@ -224,7 +253,7 @@ fn watch(
                 } else {
                     command.env("PROFGEN_INSIDE", "");
                 }
-                let manner = Manner { tty: false, ..manner };
+                let manner = Manner { tty: false, input: false, ..manner };
                 let watched = Watched::start(command, manner, "the exercise")?;
                 *exercise = Some(Exercise { watched, status: None });
             }
