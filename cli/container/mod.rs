@@ -3,7 +3,9 @@
 
 mod client;
 mod engine;
+mod health;
 mod inside;
+mod joining;
 mod options;
 mod output;
 mod plain;
@@ -12,6 +14,8 @@ mod session;
 mod tracer;
 mod unpack;
 mod verify;
+mod watched;
+mod workspace;
 
 pub use inside::inside;
 
@@ -26,25 +30,17 @@ use anyhow::{Context, anyhow, bail};
 use client::Client;
 use engine::{Container, Dress, Engine, INSIDE, Recording};
 use model::{Trace, trace::Ended};
-use nix::sys::signal::Signal;
 use options::Asked;
 use plain::Plain;
-use session::{Manner, Run, Stop, Until};
+use session::{Run, Stop, Until};
 use std::{
     ffi::OsString,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
 };
 use supervisor::signals::Signals;
-use tempfile::TempDir;
 use verify::{Verdict, judge};
+use watched::Manner;
+use workspace::{Interruptible, Workspace};
 
 pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     let kind = chosen(arguments.engine)?;
@@ -183,7 +179,7 @@ impl Job<'_> {
                 profile: Profile { format: self.engine.format(), targets: Some([target].into()) },
             },
         )?;
-        interruptible.end();
+        drop(interruptible);
         Ok((run, traces, written))
     }
 
@@ -247,68 +243,4 @@ fn gaps(traces: &[Trace]) -> Vec<String> {
     gaps.sort();
     gaps.dedup();
     gaps
-}
-
-/// A directory that nobody else may enter, for what is mounted and unpacked.
-struct Workspace(TempDir);
-
-impl Workspace {
-    fn new() -> anyhow::Result<Workspace> {
-        let directory = tempfile::Builder::new().prefix("profgen-container-").tempdir();
-        Ok(Workspace(directory.context("cannot make a temporary directory")?))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// A directory in it. The one for records is open to whatever user the container runs as, who sees
-    /// only it.
-    fn make(&self, name: &str, mode: u32) -> anyhow::Result<PathBuf> {
-        let path = self.path().join(name);
-        let made = fs::create_dir(&path)
-            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)));
-        made.with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(path)
-    }
-}
-
-/// While files are analysed no loop looks at signals: one that arrives ends profgen, without leaving
-/// files behind.
-struct Interruptible(Arc<AtomicBool>);
-
-impl Interruptible {
-    fn new(signals: &Signals, workspace: &Workspace) -> Interruptible {
-        let ended = Arc::new(AtomicBool::new(false));
-        let (signals, path) = (signals.clone(), workspace.path().to_path_buf());
-        let seen = Arc::clone(&ended);
-        thread::spawn(move || {
-            while !seen.load(Ordering::Acquire) {
-                if let Some((_, signal)) = signals.arrived() {
-                    let _ = fs::remove_dir_all(&path);
-                    say(&format!("interrupted by {signal}"));
-                    std::process::exit(128 + signal as i32);
-                }
-                thread::sleep(Duration::from_millis(100));
-            }
-        });
-        Interruptible(ended)
-    }
-
-    fn end(self) {}
-}
-
-impl Drop for Interruptible {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// The name of a signal that ended a recording which was not to end so.
-fn interrupted(stop: Option<Stop>, seen: Option<String>) -> Option<String> {
-    match stop {
-        Some(Stop::Signal(signal)) => Some(Signal::as_str(signal).to_owned()),
-        Some(_) => None,
-        None => seen,
-    }
 }

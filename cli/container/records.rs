@@ -1,7 +1,7 @@
 //! The records that a container leaves: files that it could write to itself, and so hostile ones. What
 //! happened outside of it is added to them.
 
-use super::{interrupted, session::Run};
+use super::session::{Run, Stop};
 use crate::files::{Plain, open_directory, read_in};
 use anyhow::{Context, bail};
 use model::{Trace, document::from_json, trace::Untraced};
@@ -51,6 +51,15 @@ pub fn read(out: &Path, run: &Run) -> anyhow::Result<Option<Vec<Trace>>> {
     Ok(has_first.then_some(traces))
 }
 
+/// The name of a signal that ended a recording which was not to end so.
+fn interrupted(stop: Option<Stop>, seen: Option<String>) -> Option<String> {
+    match stop {
+        Some(Stop::Signal(signal)) => Some(signal.as_str().to_owned()),
+        Some(_) => None,
+        None => seen,
+    }
+}
+
 /// Both become part of a file name.
 fn is_plain(trace: &Trace) -> bool {
     let time = |byte: u8| byte.is_ascii_digit() || b"-:TZ".contains(&byte);
@@ -63,7 +72,7 @@ fn is_plain(trace: &Trace) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::session::{Ran, Stop};
+    use crate::container::{session::Stop, watched::Ran};
     use nix::sys::signal::Signal;
     use std::{collections::BTreeSet, path::PathBuf};
 

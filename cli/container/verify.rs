@@ -1,7 +1,10 @@
 //! Whether a container does under its profile what it did without: by its exit status and its output,
 //! or, when it is a service, by its health and by its test.
 
-use super::session::{Ran, Run, Stop};
+use super::{
+    session::{Run, Stop},
+    watched::Ran,
+};
 
 /// What was learned.
 #[derive(Debug, PartialEq, Eq)]
