@@ -3,6 +3,7 @@
 use super::{
     engine::{Dress, Engine, INSIDE},
     health::{Check, Health, check_of, recorded_check},
+    joining::ANONYMOUS,
     options::{self, Asked},
     unpack::unpack,
 };
@@ -256,7 +257,7 @@ impl Engine for Client {
         // Podman's events do not say what is executed.
         let (event, format) = match self.program {
             "docker" => ("event=exec_start", "{{.Action}}"),
-            _ => ("event=exec", "exec: a command"),
+            _ => ("event=exec", ANONYMOUS),
         };
         let mut command = self.client();
         let filter = format!("container={id}");

@@ -43,7 +43,8 @@ const FLAGS: [&str; 31] = [
 const RUNTIME_FLAGS: [&str; 3] = ["--cgroup-manager=disabled", "--debug", "--systemd-cgroup"];
 
 /// profgen's own, for those who write them too late.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
+    "-o",
     "--engine",
     "--output",
     "--for",

@@ -4,13 +4,12 @@
 use super::{
     engine::{Container, INSIDE},
     health::Health,
-    joining::Joining,
+    joining::{Joined, Joining},
     watched::{Manner, Ran, TICK, Watched, pass_input, shell_status},
 };
 use anyhow::{Context, anyhow};
 use nix::sys::signal::Signal;
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
     fs::File,
     path::Path,
@@ -62,8 +61,8 @@ pub struct Run {
     pub stop: Option<Stop>,
     /// The exercise, where it came to its end.
     pub exercise: Option<Ran>,
-    /// What joined the container and was not recorded.
-    pub joined: BTreeSet<String>,
+    /// What joined the container.
+    pub joined: Joined,
 }
 
 /// Runs a container.

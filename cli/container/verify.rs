@@ -123,12 +123,12 @@ fn words(stop: Stop) -> String {
 #[cfg(test)]
 mod tests {
     use super::{super::output::*, *};
-    use std::collections::BTreeSet;
+    use crate::container::joining::Joined;
 
     fn run(status: i32, output: &'static str) -> Run {
         let stream = |text: &'static str| collect(text.as_bytes(), Echo::None).join().unwrap();
         let container = Ran { status, streams: Some([stream(output), stream("")]) };
-        Run { container, stop: None, exercise: None, joined: BTreeSet::new() }
+        Run { container, stop: None, exercise: None, joined: Joined::default() }
     }
 
     fn verdict(recorded: Run, confined: Run, plain: Run) -> Verdict {
