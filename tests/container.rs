@@ -146,6 +146,34 @@ fn images_without_a_shell_and_with_a_c_library_of_their_own_are_recorded_and_ana
     assert_eq!((&*ran.stdout, ran.status), ("20\n3\n100\n", 0), "{}", ran.stderr);
 }
 
+#[test]
+fn an_image_with_musl_is_recorded_and_its_loader_is_found_in_it() {
+    let Some(docker) = docker() else { return };
+    let program = match fixtures::build("musl-dynamic") {
+        Ok(program) => program,
+        Err(why) => return skip(&why),
+    };
+    // The name that the program has for its loader, which is the library too.
+    let loader = "/lib/ld-musl-x86_64.so.1";
+    if let Some(why) = missing([loader]) {
+        return skip(&why);
+    }
+    let root = tempfile::tempdir().unwrap();
+    for directory in ["bin", "lib", "etc"] {
+        fs::create_dir_all(root.path().join(directory)).unwrap();
+    }
+    fs::copy(program, root.path().join("bin/app")).unwrap();
+    fs::copy(loader, root.path().join(&loader[1..])).unwrap();
+    fs::write(root.path().join("etc/passwd"), "alpine:x:1000:1000::/:/bin/false\n").unwrap();
+    let image = docker.import(root.path(), &["ENTRYPOINT [\"/bin/app\"]", "USER 1000"]);
+    let bundle = Bundle::new();
+    let ran = container(&docker, &bundle, &["--read-only", "--network", "none", &image]);
+    assert_eq!((&*ran.stdout, ran.status), ("user alpine\n", 6), "{}", ran.stderr);
+    assert!(ran.stderr.contains("verified: under its profile output and exit"), "{}", ran.stderr);
+    let analysis = fs::read_to_string(bundle.path("b/analysis.json")).unwrap();
+    assert!(analysis.contains(loader), "musl was not analysed");
+}
+
 /// A root file system with these programs of the machine and all that they load.
 fn debian_root(root: &Path, programs: &[&str]) {
     for directory in ["usr/bin", "usr/lib", "etc", "tmp"] {
@@ -322,6 +350,7 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
         fs::create_dir_all(home.path().join(directory)).unwrap();
     }
     fs::copy(find_program("busybox").unwrap(), at("image/bin/busybox")).unwrap();
+    fs::copy(fixtures::build("extra-call").unwrap(), at("image/bin/extra-call")).unwrap();
     for runtime in ["runc", "crun"] {
         if let Some(why) = missing([runtime]) {
             skip(&why);
@@ -381,6 +410,20 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
             "{}",
             ran.stderr
         );
+
+        // The profile is what denies the extra call.
+        let seccomp = format!("seccomp={out}/seccomp.json");
+        for (security, denied) in [(&["--security-opt", &*seccomp][..], true), (&[], false)] {
+            let run = [&["podman", "run", "--rm"], &options[..], security].concat();
+            let behind = ["profgen-test", "/bin/extra-call", "mkdir", "/bin/busybox"];
+            let mut command =
+                plain::command(runtime, &[&run[..], &behind, &["sh", "-c", script]].concat());
+            command.env("PATH", &path);
+            let ran = run::run_command(command, Duration::from_secs(60));
+            let said = ran.stderr.lines().find_map(|line| line.strip_prefix("extra-call: mkdir: "));
+            assert_eq!(matches!(said, Some("1" | "38")), denied, "{said:?} {}", ran.stderr);
+            assert_eq!((&*ran.stdout, ran.status), ("hello\n0\n", 5), "{}", ran.stderr);
+        }
 
         // What podman says of its runtime decides what the profile allows it.
         let emit = [
@@ -477,4 +520,20 @@ fn standard_input_is_passed_on_and_is_the_same_in_every_run() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((&*output.stdout, output.status.code()), (&b"a\nb\n"[..], Some(0)), "{said}");
     assert!(said.contains("verified: under its profile output and exit status"), "{said}");
+}
+
+#[test]
+fn a_health_check_that_cannot_be_recorded_without_a_shell_runs_as_it_is_and_is_told() {
+    let Some(docker) = docker() else { return };
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("bin")).unwrap();
+    fs::copy(find_program("busybox").unwrap(), root.path().join("bin/busybox")).unwrap();
+    let check = "HEALTHCHECK --interval=1s CMD [\"/bin/busybox\", \"true\"]";
+    let image = docker.import(root.path(), &[check, "CMD [\"busybox\", \"sleep\", \"1000\"]"]);
+    let bundle = Bundle::new();
+    let words = ["--no-static", "--no-verify", "--until-healthy", "--network", "none", &image];
+    let ran = container(&docker, &bundle, &words);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("/bin/busybox true was not traced: it joined"), "{}", ran.stderr);
+    assert_eq!(docker.containers(), "", "containers are left");
 }
