@@ -498,6 +498,15 @@ fn a_profile_is_for_the_runtime_that_docker_has() {
     // What only a newer runc calls is in neither.
     assert!(!auto.contains("openat2") || own.contains("openat2"), "{auto:?}");
 
+    // A decision keeps it usable by this runtime, and by others.
+    let mut decide = docker.client_of(profgen());
+    decide.args(["decide"]).arg(bundle.path("b")).args(["deny", "mkdir", "--reason", "a test"]);
+    let decided = run::run_command(decide, Duration::from_secs(60));
+    assert!(decided.stderr.contains("any release of runc and crun"), "{}", decided.stderr);
+    let profile = format!("seccomp={}", bundle.path("b/seccomp.json").display());
+    let ran = docker.run(&["--security-opt", &profile], &["busybox", "true"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+
     // Without a static profgen one clear error says what makes it.
     let mut command = docker.client_of(profgen());
     command.args(["container", "--network", "none", docker.image(), "busybox", "true"]);
