@@ -242,6 +242,26 @@ fn a_service_is_recorded_until_it_is_healthy_and_its_test_is_done() {
 }
 
 #[test]
+fn what_was_to_be_recorded_and_did_not_happen_is_an_error() {
+    let Some(docker) = docker() else { return };
+    let common = ["--no-static", "--no-verify"];
+    for (options, status, why) in [
+        (["--for", "2s", "--exercise", "sleep 60"], "1000", "before the time was over"),
+        (["--for", "100s", "--exercise", "sleep 60"], "2", "before the container ended"),
+    ] {
+        let bundle = Bundle::new();
+        let image = ["--network", "none", docker.image(), "busybox", "sleep", status];
+        let ran = container(&docker, &bundle, &[&common[..], &options, &image].concat());
+        assert_eq!(ran.status, 125, "{}", ran.stderr);
+        let said = format!("the exercise was not done {why}");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+        // What was recorded is kept.
+        assert!(policy(&bundle).contains("nanosleep"), "{}", ran.stderr);
+    }
+    assert_eq!(docker.containers(), "", "containers are left");
+}
+
+#[test]
 fn an_interrupted_recording_gives_a_bundle_and_leaves_no_container() {
     let Some(docker) = docker() else { return };
     let bundle = Bundle::new();
