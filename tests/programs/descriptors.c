@@ -28,7 +28,26 @@ static char *self;
 
 static void stand_still(void) { syscall(SYS_getpriority, STANDS_STILL, 0); }
 
-static int any(unsigned *seed) { return LOWEST + rand_r(seed) % NUMBERS; }
+/* A thread with others changes only what it made itself: which of two changes of one number comes
+ * first, only the kernel knows. Who has the table alone may change anything. */
+static __thread int owned[NUMBERS], many, free_hand;
+
+static int any(unsigned *seed) {
+    if (free_hand) return LOWEST + rand_r(seed) % NUMBERS;
+    return many ? owned[rand_r(seed) % many] : -1;
+}
+
+static int own(int number) {
+    if (number < 0 || free_hand) return number;
+    if (many == NUMBERS) return close(number), -1;
+    return owned[many++] = number;
+}
+
+static void drop(int number) {
+    for (int at = 0; at < many; at++)
+        if (owned[at] == number) owned[at--] = owned[--many];
+    close(number);
+}
 
 static void pass(unsigned *seed) {
     int pair[2], fds[2] = {any(seed), any(seed)};
@@ -50,33 +69,41 @@ static void pass(unsigned *seed) {
     if (sendmsg(pair[0], &message, MSG_DONTWAIT) >= 0) {
         struct msghdr received = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
                                   .msg_controllen = sizeof control};
-        recvmsg(pair[1], &received, MSG_DONTWAIT | (rand_r(seed) & 1 ? MSG_CMSG_CLOEXEC : 0));
+        int flag = rand_r(seed) & 1 ? MSG_CMSG_CLOEXEC : 0;
+        if (recvmsg(pair[1], &received, MSG_DONTWAIT | flag) >= 0 && CMSG_FIRSTHDR(&received)) {
+            memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&received)), sizeof fds);
+            own(fds[0]);
+            own(fds[1]);
+        }
     }
-    if (rand_r(seed) & 1) close(pair[0]);
+    if (rand_r(seed) & 1)
+        close(pair[0]);
+    else
+        own(pair[0]);
     close(pair[1]);
 }
 
 static void change(unsigned *seed) {
     int pair[2], flag = rand_r(seed) & 1 ? O_CLOEXEC : 0;
     switch (rand_r(seed) % 16) {
-    case 0: open("/dev/null", O_RDONLY | flag); break;
-    case 1: open("/etc/passwd", O_RDONLY | flag); break;
+    case 0: own(open("/dev/null", O_RDONLY | flag)); break;
+    case 1: own(open("/etc/passwd", O_RDONLY | flag)); break;
     case 2: dup2(any(seed), any(seed)); break;
     case 3: dup3(any(seed), any(seed), flag); break;
-    case 4: dup(any(seed)); break;
-    case 5: fcntl(any(seed), flag ? F_DUPFD_CLOEXEC : F_DUPFD, any(seed)); break;
+    case 4: own(dup(any(seed))); break;
+    case 5: own(fcntl(any(seed), flag ? F_DUPFD_CLOEXEC : F_DUPFD, LOWEST)); break;
     case 6: fcntl(any(seed), F_SETFD, flag ? FD_CLOEXEC : 0); break;
     case 7: ioctl(any(seed), flag ? FIOCLEX : FIONCLEX); break;
-    case 8: if (pipe2(pair, flag) == 0) close(pair[rand_r(seed) & 1]); break;
+    case 8: if (pipe2(pair, flag) == 0) close(own(pair[1]) < 0 ? -1 : pair[0]); break;
     case 9: pass(seed); break;
-    case 10: eventfd(0, flag ? EFD_CLOEXEC : 0); break;
-    case 11: memfd_create("m", flag ? MFD_CLOEXEC : 0); break;
+    case 10: own(eventfd(0, flag ? EFD_CLOEXEC : 0)); break;
+    case 11: own(memfd_create("m", flag ? MFD_CLOEXEC : 0)); break;
     case 12: {
         unsigned first = any(seed);
-        syscall(SYS_close_range, first, first + 6, rand_r(seed) % 3 ? 0 : 4);
+        if (free_hand) syscall(SYS_close_range, first, first + 6, rand_r(seed) % 3 ? 0 : 4);
         break;
     }
-    default: close(any(seed)); break;
+    default: drop(any(seed)); break;
     }
 }
 
@@ -91,6 +118,7 @@ static void children(unsigned *seed) {
     char *leaf[] = {self, "leaf", NULL};
     pid_t child = fork();
     if (child == 0) {
+        free_hand = 1;
         alone(rand_r(seed), 8);
         execv(self, leaf);
         _exit(1);
@@ -117,11 +145,13 @@ static void *changes(void *number) {
 }
 
 static void *parts(void *number) {
+    free_hand = 1;
     if (unshare(CLONE_FILES) == 0) alone((unsigned)(size_t)number, 60);
     return NULL;
 }
 
 static void *parts_and_closes(void *number) {
+    free_hand = 1;
     syscall(SYS_close_range, LOWEST + 5, LOWEST + 9, 2);
     alone((unsigned)(size_t)number, 60);
     return NULL;
@@ -133,6 +163,7 @@ int main(int argc, char **argv) {
     self = argv[0];
     if (argc > 1) {
         stand_still();
+        free_hand = 1;
         alone(3, 4);
         return 0;
     }
@@ -162,6 +193,7 @@ int main(int argc, char **argv) {
     over = 1;
     for (size_t at = 0; at < THREADS; at++) pthread_join(threads[at], NULL);
     stand_still();
+    free_hand = 1;
     alone(seed, 200);
     return 0;
 }

@@ -25,6 +25,7 @@ thread_local! {
 pub fn compare(follower: &mut Follower, event: &Event) {
     let still = event.sysno.name() == Some("getpriority") && event.args[0] == STANDS_STILL;
     let Some(table) = follower.tables.of(event.tid) else { return };
+    // A table that others hold who are no threads of ours is compared when they stand still, too.
     if !still && follower.tables.threads(table) > 1 {
         return;
     }
@@ -49,7 +50,12 @@ pub fn compare(follower: &mut Follower, event: &Event) {
         compared.still += usize::from(still);
         if followed != of_kernel && compared.differences.len() < 10 {
             let call = event.sysno;
-            compared.differences.push(format!("{call}: followed {followed:?}, is {of_kernel:?}"));
+            let only = |one: &BTreeMap<i32, bool>, other: &BTreeMap<i32, bool>| {
+                let differs = |(number, flag): &(&i32, &bool)| other.get(number) != Some(flag);
+                one.iter().filter(differs).map(|(n, f)| (*n, *f)).collect::<Vec<_>>()
+            };
+            let (more, less) = (only(&followed, &of_kernel), only(&of_kernel, &followed));
+            compared.differences.push(format!("{call}: followed {more:?}, is {less:?}"));
         }
     });
 }
@@ -76,6 +82,7 @@ fn traced(argv: &[&str]) -> Trace {
         signals,
         progress: Box::new(|_| {}),
         measure: false,
+        first_process: false,
         version: "test".to_owned(),
     };
     trace(&Subject::Command { command: &command, argv: &argv }, &options).unwrap()
