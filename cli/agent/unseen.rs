@@ -26,7 +26,7 @@ pub fn unseen(bundle: &Path) -> (BTreeSet<Sysno>, Vec<String>) {
                  unseen are taken to be those of profgen's own recording profile",
                 config.display()
             );
-            (of_names(&Arch::ALL, calls.into_iter()).collect(), vec![note])
+            (of_names(Arch::ALL, calls.into_iter()).collect(), vec![note])
         }
     }
 }
