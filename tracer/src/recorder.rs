@@ -19,7 +19,7 @@ use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
     descriptor::Detail,
-    trace::{Ended, Mark, Privileged, Untraced},
+    trace::{Command, Ended, Mark, Privileged, Untraced},
 };
 use std::collections::{BTreeSet, HashMap};
 use supervisor::procfs::{self, Mapping};
@@ -56,11 +56,13 @@ struct ProcessState {
     /// Read when first needed, dropped when they may have changed.
     credentials: Option<Credentials>,
     directories: Directories,
+    /// Its number in its own /proc.
+    inner: i32,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProcessRecord {
     parent: Option<usize>,
     programs: Vec<usize>,
@@ -91,6 +93,10 @@ pub struct Recorder {
     threads: HashMap<i32, i32>,
     /// Where descriptors are followed.
     follower: Option<Follower>,
+    /// Of a container: what was executed in it.
+    command: Option<Command>,
+    /// Of a container: its threads by the numbers that they have inside.
+    inside: Option<HashMap<i32, i32>>,
     /// The name space for users in which the command was started: only there its capabilities count.
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
@@ -117,6 +123,8 @@ impl Recorder {
             records: Vec::new(),
             threads: HashMap::new(),
             follower: None,
+            command: None,
+            inside: None,
             users: None,
             generation: 0,
             privileges_kept,
@@ -151,9 +159,49 @@ impl Recorder {
         }
     }
 
+    /// The same for a container, which may number its processes by itself.
+    pub fn of_container() -> Recorder {
+        Recorder { inside: Some(HashMap::new()), ..Recorder::new(true, false) }
+    }
+
+    /// A copy of what has been recorded, without what only the rest of the recording needs.
+    pub fn snapshot(&self) -> Recorder {
+        Recorder {
+            slots: self.slots.clone(),
+            programs: self.programs.clone(),
+            records: self.records.clone(),
+            command: self.command.clone(),
+            calls: self.calls,
+            lost: self.lost,
+            unread: self.unread,
+            untraced: self.untraced.clone(),
+            privileges: self.privileges.clone(),
+            notes: self.notes.clone(),
+            ..Recorder::new(self.privileges_kept, self.sees_denied)
+        }
+    }
+
     /// What has been seen so far.
     pub fn progress(&self) -> Progress {
         Progress { processes: self.records.len(), calls: self.calls, distinct: self.slots.len() }
+    }
+
+    /// The first process has executed the program of its container: the command is as it says.
+    pub fn started_as(&mut self, process: i32) {
+        let read = |name: &str| std::fs::read(format!("/proc/{process}/{name}"));
+        let argv = read("cmdline").unwrap_or_default();
+        let argv = argv.split(|&byte| byte == 0).filter(|part| !part.is_empty());
+        let environment = read("environ").unwrap_or_default();
+        self.command = Some(Command {
+            argv: argv.map(Text::from).collect(),
+            directory: procfs::link(process, "cwd").unwrap_or_default(),
+            places: Command::places(environment.split(|&byte| byte == 0)),
+        });
+    }
+
+    /// What [`Recorder::started_as`] was told.
+    pub fn command(&self) -> Option<&Command> {
+        self.command.as_ref()
     }
 
     /// Counts a call that was announced and gone before it could be taken.
@@ -217,6 +265,16 @@ impl Recorder {
         {
             self.records[state.id].threads += 1;
         }
+        if tid != process && self.inside.is_some() {
+            let inner = procfs::family(tid).map_or(tid, |family| family.inner);
+            self.is_inside(tid, inner);
+        }
+    }
+
+    fn is_inside(&mut self, tid: i32, inner: i32) {
+        if let Some(inside) = &mut self.inside {
+            inside.insert(inner, tid);
+        }
     }
 
     fn set_parent(&mut self, process: i32, parent: i32) {
@@ -236,6 +294,11 @@ impl Recorder {
             counts: Vec::new(),
             ended: None,
         });
+        let inner = match self.inside {
+            Some(_) => procfs::family(process).map_or(process, |family| family.inner),
+            None => process,
+        };
+        self.is_inside(process, inner);
         let state = ProcessState {
             id,
             program,
@@ -243,6 +306,7 @@ impl Recorder {
             view: None,
             credentials: None,
             directories: Directories::default(),
+            inner,
             exiting: None,
         };
         self.processes.insert(process, state);
@@ -351,6 +415,11 @@ impl Recorder {
             let record = &mut self.records[state.id];
             record.ended = ended.or(state.exiting.map(Ended::Exit));
         }
+    }
+
+    /// How the first process ended, once it has and where that is known.
+    pub fn first_ended(&self) -> Option<&Ended> {
+        self.records.first()?.ended.as_ref()
     }
 
     /// Whether the thread is the first of a process that is still there.
@@ -478,10 +547,13 @@ impl Recorder {
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
         let namer = Namer { tid: event.tid, process, view, credentials: who };
-        let threads = &self.threads;
-        let target = |argument| kill_target(threads, process, argument);
+        let (threads, inside) = (&self.threads, self.inside.as_ref());
+        let target = |argument| match inside {
+            Some(inside) => kill_target_inside(threads, inside, process, argument),
+            None => kill_target(threads, process, argument),
+        };
         let mut observation = observe(event, plan, &namer, &target);
-        observation.own = (state.id == 0).then_some(process);
+        observation.own = (state.id == 0).then_some(state.inner);
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;
@@ -647,6 +719,21 @@ fn kill_target(threads: &HashMap<i32, i32>, own: i32, argument: i32) -> KillTarg
             Some(family) if known(family.parent) || known(family.process) => KillTarget::Traced,
             _ => KillTarget::Other,
         },
+    }
+}
+
+/// The same for the numbers of a container. One that is not known is that of a process which has
+/// not made a call yet, or joined later: both are of the container.
+fn kill_target_inside(
+    threads: &HashMap<i32, i32>,
+    inside: &HashMap<i32, i32>,
+    own: i32,
+    argument: i32,
+) -> KillTarget {
+    match (argument, inside.get(&argument)) {
+        (..=0, _) => kill_target(threads, own, argument),
+        (_, Some(&tid)) if threads.contains_key(&tid) => kill_target(threads, own, tid),
+        _ => KillTarget::Traced,
     }
 }
 
