@@ -86,6 +86,7 @@ fn record(
         signals,
         progress: Box::new(move |recorder| progress.show(recorder)),
         measure: arguments.measure_capabilities || arguments.confirm_capabilities,
+        patch: !arguments.no_patch,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let subject = match (command, arguments.pid) {

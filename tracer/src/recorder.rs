@@ -58,6 +58,15 @@ struct ProcessRecord {
     ended: Option<Ended>,
 }
 
+impl ProcessRecord {
+    fn add(&mut self, slot: usize, count: u64) {
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, 0);
+        }
+        self.counts[slot] += count;
+    }
+}
+
 /// Live numbers for a progress line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -301,6 +310,12 @@ impl Recorder {
         self.processes.contains_key(&tid)
     }
 
+    /// The threads of a process that are still there.
+    pub fn threads_of(&self, process: i32) -> Vec<i32> {
+        let of = self.threads.iter().filter(|(_, of)| **of == process);
+        of.map(|(&tid, _)| tid).collect()
+    }
+
     /// The processes that are still there.
     pub fn live(&self) -> impl Iterator<Item = i32> {
         self.processes.keys().copied()
@@ -315,11 +330,7 @@ impl Recorder {
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
         if state.id < PROCESSES_BOUND {
-            let counts = &mut self.records[state.id].counts;
-            if counts.len() <= slot {
-                counts.resize(slot + 1, 0);
-            }
-            counts[slot] += 1;
+            self.records[state.id].add(slot, 1);
         }
         let program = &mut self.programs[index];
         if program.count(slot) {
@@ -344,6 +355,23 @@ impl Recorder {
             self.programs[index].settle(pending, Some(0));
             Next::Proceed
         }
+    }
+
+    /// Counts calls that were made without a stop: calls like them were recorded.
+    pub fn passed(&mut self, process: i32, sysno: Sysno, count: u64) {
+        let slot = self.slots.of(sysno);
+        let Some(state) = self.processes.get(&process) else { return };
+        self.calls += count;
+        if state.id < PROCESSES_BOUND {
+            self.records[state.id].add(slot, count);
+        }
+        self.programs[state.program].add(slot, count);
+    }
+
+    /// The plan of a call.
+    pub fn plan(&mut self, sysno: Sysno) -> &Plan {
+        let slot = self.slots.of(sysno);
+        self.slots.plan(slot)
     }
 
     /// What a call is about to do, and its plan; it is not recorded.
