@@ -4,7 +4,7 @@
 //! 0x7f80_0000  stubs      a block per site, read and execute
 //! 0x7fc0_0000  slots      the address of each site's stub, read and execute
 //! 0x7fc1_0000  doors      a jump to each site's stub, for code that lies near
-//! 0x7fcf_f000  number     of the address space
+//! 0x7fcf_f000  number     of the address space, and how often its stubs changed
 //! 0x7fd0_0000  closed     whether all calls stop, read and write
 //! 0x7fd0_1000  counters   read and write
 //! ```
@@ -26,6 +26,8 @@ const DOORS: u64 = SLOTS + 0x1_0000;
 pub const WRITABLE: u64 = 0x7fd0_0000;
 /// The number of the address space, set by the tracer.
 pub const NUMBER: u64 = WRITABLE - 0x1000;
+/// How often something was written for its sites, written after each time.
+pub const CHANGES: u64 = NUMBER + 8;
 /// Not zero: every call goes to its own place and stops.
 pub const CLOSED: u64 = WRITABLE;
 const COUNTERS: u64 = WRITABLE + 0x1000;

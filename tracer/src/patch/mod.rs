@@ -157,6 +157,7 @@ impl Patcher {
             return;
         }
         let mut copy = Space { members: vec![process], expected: HashSet::new(), ..space.clone() };
+        copy.keep_what_is_there(tid);
         copy.set_base(tid);
         if copy.opened && !copy.closed {
             let _ = memory::write(tid, area::CLOSED, &[0]);

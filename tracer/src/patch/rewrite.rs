@@ -92,8 +92,7 @@ impl Space {
         sort: Sort,
     ) -> Option<()> {
         if let Some(block) = self.former(tid, call) {
-            self.sites.insert(call + 2, Site::Rewritten(block));
-            self.restore_jump(tid, others, block)?;
+            self.write(tid, others, block)?;
             return self.add(tid, block, sysno, sort);
         }
         if self.mappings.is_none() {
@@ -105,15 +104,10 @@ impl Space {
             return None;
         }
         let (jump, pads) = self.way(&Of(tid), &known, block)?;
-        let code = Code::of(tid).ok()?;
         let stub = Stub::new(block, 0, &known.moved, call, &sort)?;
-        code.write(area::stub(block, 0), &stub.code).ok()?;
-        code.write(area::slot(block), &area::stub(block, 0).to_le_bytes()).ok()?;
         let passing = vec![Passing { sort, sysno, stub, counted: 0 }];
-        let block_of = Block { moved: known.moved, call, jump, pads, passing };
-        self.blocks.push(block_of);
-        self.sites.insert(call + 2, Site::Rewritten(block));
-        self.restore_jump(tid, others, block)
+        self.blocks.push(Block { moved: known.moved, call, jump, pads, passing });
+        self.write(tid, others, block)
     }
 
     /// A block for the same place with the same bytes, from before they were mapped away.
@@ -180,10 +174,15 @@ impl Space {
         Some((jump, pads))
     }
 
-    /// Writes the jump of a block, which is not there yet or not any more.
-    fn restore_jump(&mut self, tid: i32, others: Others, block: usize) -> Option<()> {
+    /// Writes all of a block whose jump is not there, or not any more; the jump last.
+    fn write(&mut self, tid: i32, others: Others, block: usize) -> Option<()> {
         let code = Code::of(tid).ok()?;
         let known = &self.blocks[block];
+        for (variant, passing) in known.passing.iter().enumerate() {
+            code.write(area::stub(block, variant), &passing.stub.code).ok()?;
+        }
+        let current = area::stub(block, known.passing.len() - 1);
+        code.write(area::slot(block), &current.to_le_bytes()).ok()?;
         for (address, bytes) in &known.pads {
             code.write(*address, bytes).ok()?;
             self.pads.insert(*address, block);
@@ -191,7 +190,44 @@ impl Space {
         let first = &known.moved[0];
         put(&code, others, first.address, &first.bytes, &known.jump)?;
         self.jumps.insert(first.address, block);
-        Some(())
+        self.sites.insert(known.call + 2, Site::Rewritten(block));
+        self.changed(&code)
+    }
+
+    fn changed(&mut self, code: &Code) -> Option<()> {
+        self.changes += 1;
+        code.write(area::CHANGES, &self.changes.to_le_bytes()).ok()
+    }
+
+    /// Forgets what is not in the memory of a copy: it was written after the copying, before anybody
+    /// knew of it.
+    pub fn keep_what_is_there(&mut self, tid: i32) {
+        let memory = Of(tid);
+        let mut changes = [0; 8];
+        if memory.read(area::CHANGES, &mut changes).is_some()
+            && u64::from_le_bytes(changes) == self.changes
+        {
+            return;
+        }
+        let is_there = |address: u64, bytes: &[u8]| {
+            memory.bytes(address..address + bytes.len() as u64).is_some_and(|there| there == bytes)
+        };
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let stub = |variant: usize, passing: &Passing| {
+                is_there(area::stub(index, variant), &passing.stub.code)
+            };
+            let kept = block.passing.iter().enumerate().take_while(|(at, p)| stub(*at, p)).count();
+            block.passing.truncate(kept);
+        }
+        // Blocks are made one after another, and of each the stub first.
+        let made = self.blocks.iter().take_while(|block| !block.passing.is_empty()).count();
+        self.blocks.truncate(made);
+        self.pads.retain(|_, block| *block < made);
+        let (blocks, sites) = (&self.blocks, &mut self.sites);
+        self.jumps.retain(|address, block| {
+            blocks.get(*block).is_some_and(|block| is_there(*address, &block.jump))
+        });
+        sites.retain(|_, site| !matches!(site, Site::Rewritten(block) if *block >= made));
     }
 
     /// Lets another sort of call of a site pass. What is there already is written again where the
@@ -211,7 +247,7 @@ impl Space {
         // The only byte in which the stubs of a site differ.
         code.write(area::slot(block) + 1, &[(area::stub(block, variant) >> 8) as u8]).ok()?;
         known.passing.push(Passing { sort, sysno, stub, counted: 0 });
-        Some(())
+        self.changed(&code)
     }
 
     /// Whether the jump of a block stands where it was written.
@@ -242,6 +278,7 @@ impl Space {
             return;
         }
         let Ok(code) = Code::of(tid) else { return };
+        let _ = self.changed(&code);
         for (address, block) in within {
             if self.is_in_place(tid, block) {
                 let known = &self.blocks[block];

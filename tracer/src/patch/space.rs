@@ -69,6 +69,8 @@ pub struct Space {
     pub jumps: BTreeMap<u64, usize>,
     /// Which block each used place between functions belongs to, and each door.
     pub pads: BTreeMap<u64, usize>,
+    /// How often something was written for the sites.
+    pub changes: u64,
     /// What is mapped; dropped when it may have changed.
     pub mappings: Option<Vec<Mapping>>,
 }
