@@ -54,6 +54,9 @@ pub struct Options {
     pub signals: Signals,
     /// Called after each event.
     pub progress: Box<dyn Fn(&Recorder)>,
+    /// Whether the command's end is the end of all that it has left behind, as in a container whose
+    /// first process it is.
+    pub first_process: bool,
     /// Whether to count what the kernel is asked about capabilities, where it lets us.
     pub measure: bool,
     /// Whether the ptrace engine rewrites the places that make calls, so that those which tell nothing
@@ -171,6 +174,8 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
         completeness,
         programs,
         processes,
+        images: Vec::new(),
+        stacks: Vec::new(),
         capabilities,
     })
 }
