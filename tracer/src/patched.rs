@@ -58,7 +58,7 @@ impl Engine<'_> {
         if !patcher.entering(event, process, &mut self.recorder) {
             return Entry::Record;
         }
-        let made = patcher.retire(tid, process, &self.recorder);
+        let made = patcher.retire(tid, process, &mut self.recorder);
         self.recorder.note("a program mapped where its calls would pass: each stopped twice");
         self.set_calls_of_process(process, Calls::Unfiltered);
         match made {

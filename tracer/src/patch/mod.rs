@@ -272,14 +272,17 @@ impl Patcher {
         (asks && touches(&(start..end))) || target.as_ref().is_some_and(touches)
     }
 
-    /// The area is about to be taken away by the program itself.
-    pub fn retire(&mut self, tid: i32, process: i32, recorder: &Recorder) -> Made {
+    /// The area is about to be taken away by the program itself: its code gets its own bytes back, and
+    /// nothing passes any more. Alone, it finds the area free, as it would be; other threads may stand
+    /// in the stubs.
+    pub fn retire(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Made {
+        self.count(tid, process, recorder);
         let others = self.others(process, recorder);
         let Some(space) = self.space(process) else { return Made::Refused };
         space.undo(tid, others, 0, u64::MAX);
-        space.closed = true;
         if others == Others::Running {
-            // Threads may stand in the stubs.
+            self.leave(process, recorder);
+            self.without.insert(process);
             return Made::Refused;
         }
         let args = [area::AREA.start, area::AREA.end - area::AREA.start, 0, 0, 0, 0];

@@ -71,7 +71,7 @@ impl Patcher {
     }
 
     /// Nothing to take away.
-    pub fn retire(&mut self, _tid: i32, _process: i32, _recorder: &Recorder) -> Made {
+    pub fn retire(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) -> Made {
         Made::Refused
     }
 
