@@ -35,7 +35,7 @@ const END: u64 = COUNTERS + BLOCKS * VARIANTS * 8;
 /// How many sites there is room for.
 pub const BLOCKS: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE);
 /// How many sorts of calls of one site can pass.
-pub const VARIANTS: u64 = 8;
+pub const VARIANTS: u64 = 16;
 /// The stub for one sort of call fits into this many bytes. Two stubs of a site differ in one byte
 /// of their addresses, the second: a slot changes by the writing of one byte, which no thread sees
 /// half done.
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn every_stub_knows_its_owner_and_nothing_overlaps() {
         let last = BLOCKS as usize - 1;
-        for (block, variant) in [(0, 0), (0, 7), (1, 0), (last, 7)] {
+        for (block, variant) in [(0, 0), (0, 15), (1, 0), (last, 15)] {
             assert_eq!(owner(stub(block, variant)), Some((block, variant)));
             assert_eq!(owner(stub(block, variant) + VARIANT_SIZE - 1), Some((block, variant)));
             assert_eq!(stub(block, 0) ^ stub(block, variant), (variant as u64) << 8);
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(owner(SLOTS), None);
         assert_eq!(owner(STUBS - 1), None);
         assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= NUMBER);
-        assert!(counter(last, 7) + 8 <= AREA.end);
+        assert!(counter(last, 15) + 8 <= AREA.end);
         assert!(AREA.end <= 0x7fff_8000);
     }
 

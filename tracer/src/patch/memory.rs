@@ -1,28 +1,11 @@
 //! Writes into a traced process, also where it may not write itself.
 
-use nix::{
-    errno::Errno,
-    sys::uio::{RemoteIoVec, process_vm_writev},
-    unistd::Pid,
-};
-use std::{fs::OpenOptions, io, io::IoSlice, os::unix::fs::FileExt};
+use std::{fs::OpenOptions, io, os::unix::fs::FileExt};
 
 /// `int3`.
 const BREAKPOINT: u8 = 0xcc;
 
-/// Writes what the process itself could write.
-///
-/// # Errors
-/// When the process is gone or the memory is not.
-pub fn write(tid: i32, address: u64, bytes: &[u8]) -> nix::Result<()> {
-    let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-    let remote = [RemoteIoVec { base, len: bytes.len() }];
-    let written = process_vm_writev(Pid::from_raw(tid), &[IoSlice::new(bytes)], &remote)?;
-    if written == bytes.len() { Ok(()) } else { Err(Errno::EFAULT) }
-}
-
-/// The memory of a process for writing to its code. The page that is written to becomes a private
-/// copy; the file behind it, and other processes that map it, keep theirs.
+/// The memory of a process, for writing. A page of code that is written to becomes a private copy; the file behind it, and other processes that map it, keep theirs.
 #[derive(Debug)]
 pub struct Code(std::fs::File);
 

@@ -133,7 +133,7 @@ impl Patcher {
         let number = self.last;
         let Some(space) = self.spaces.get_mut(&origin) else {
             // Its maker is gone and forgotten: everything stops.
-            let _ = memory::write(tid, area::CLOSED, &[1]);
+            let _ = write(tid, area::CLOSED, &[1]);
             self.without.insert(process);
             return;
         };
@@ -150,7 +150,7 @@ impl Patcher {
             set_number(tid, origin);
             // Whose call it was that passed could not be told: all stop until one is alone again.
             if space.opened {
-                let _ = memory::write(tid, area::CLOSED, &[1]);
+                let _ = write(tid, area::CLOSED, &[1]);
             }
             space.members.push(process);
             self.of.insert(process, origin);
@@ -160,7 +160,7 @@ impl Patcher {
         copy.keep_what_is_there(tid);
         copy.set_base(tid);
         if copy.opened && !copy.closed {
-            let _ = memory::write(tid, area::CLOSED, &[0]);
+            let _ = write(tid, area::CLOSED, &[0]);
         }
         self.spaces.insert(number, copy);
         self.of.insert(process, number);
@@ -185,7 +185,7 @@ impl Patcher {
             && !space.closed
         {
             for tid in recorder.threads_of(alone) {
-                if memory::write(tid, area::CLOSED, &[0]).is_ok() {
+                if write(tid, area::CLOSED, &[0]).is_ok() {
                     break;
                 }
             }
@@ -229,7 +229,7 @@ impl Patcher {
         let Some(space) = self.space(process) else { return };
         space.closed = true;
         if space.opened {
-            let _ = memory::write(tid, area::CLOSED, &[1]);
+            let _ = write(tid, area::CLOSED, &[1]);
         }
     }
 
@@ -330,7 +330,7 @@ impl Patcher {
                 Injected::Returned(0) => {
                     space.opened = true;
                     if space.members.len() > 1 {
-                        let _ = memory::write(event.tid, area::CLOSED, &[1]);
+                        let _ = write(event.tid, area::CLOSED, &[1]);
                     }
                     Next::Again
                 }
@@ -415,10 +415,20 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
         let argument = event.args[value.index];
         Some(Value { argument: value.index, wide: mask == u64::MAX, value: argument & mask })
     });
-    Some(Sort { number: event.sysno.number(), values: values.collect::<Option<_>>()? })
+    // One stub per descriptor: its uses are counted apart.
+    let descriptors = plan.descriptors().map(|argument| {
+        let value = u64::from(event.args[argument] as u32);
+        Some(Value { argument, wide: false, value })
+    });
+    let values = values.chain(descriptors).collect::<Option<_>>()?;
+    Some(Sort { number: event.sysno.number(), values })
 }
 
 /// Writes the number of a space where the program itself cannot.
 fn set_number(tid: i32, number: u64) -> bool {
-    memory::Code::of(tid).and_then(|code| code.write(area::NUMBER, &number.to_le_bytes())).is_ok()
+    write(tid, area::NUMBER, &number.to_le_bytes()).is_ok()
+}
+
+fn write(tid: i32, address: u64, bytes: &[u8]) -> std::io::Result<()> {
+    memory::Code::of(tid)?.write(address, bytes)
 }
