@@ -114,11 +114,12 @@ impl ProgramState {
     }
 
     /// Counts calls that tell nothing else.
-    pub fn add(&mut self, slot: usize, count: u64) {
+    pub fn add(&mut self, slot: usize, count: i64) {
         if self.calls.len() <= slot {
             self.calls.resize_with(slot + 1, CallState::default);
         }
-        self.calls[slot].count += count;
+        let call = &mut self.calls[slot];
+        call.count = call.count.saturating_add_signed(count);
     }
 
     /// Sets the site of a call; it is not asked for again.

@@ -59,11 +59,11 @@ struct ProcessRecord {
 }
 
 impl ProcessRecord {
-    fn add(&mut self, slot: usize, count: u64) {
+    fn add(&mut self, slot: usize, count: i64) {
         if self.counts.len() <= slot {
             self.counts.resize(slot + 1, 0);
         }
-        self.counts[slot] += count;
+        self.counts[slot] = self.counts[slot].saturating_add_signed(count);
     }
 }
 
@@ -357,11 +357,12 @@ impl Recorder {
         }
     }
 
-    /// Counts calls that were made without a stop: calls like them were recorded.
-    pub fn passed(&mut self, process: i32, sysno: Sysno, count: u64) {
+    /// Counts calls that were made without a stop: calls like them were recorded. Fewer than none where
+    /// some that were counted turned out not to have been made.
+    pub fn passed(&mut self, process: i32, sysno: Sysno, count: i64) {
         let slot = self.slots.of(sysno);
         let Some(state) = self.processes.get(&process) else { return };
-        self.calls += count;
+        self.calls = self.calls.saturating_add_signed(count);
         if state.id < PROCESSES_BOUND {
             self.records[state.id].add(slot, count);
         }

@@ -76,19 +76,20 @@ pub struct Space {
 }
 
 impl Space {
-    /// What was counted since the last time: whose it is, and how many. `None` when the memory is
-    /// gone; `false` beside what is right when something is not.
-    pub fn counts(&mut self, tid: i32) -> Option<(Vec<(Sysno, u64)>, bool)> {
+    /// What was counted since the last time, less what was taken back. `None` when the memory is gone;
+    /// `false` beside what is right when something is not.
+    pub fn counts(&mut self, tid: i32) -> Option<(Vec<(Sysno, i64)>, bool)> {
         let numbers = self.read(tid)?;
         let (mut counts, mut sound) = (Vec::new(), true);
         for (index, block) in self.blocks.iter_mut().enumerate() {
             for (variant, passing) in block.passing.iter_mut().enumerate() {
                 let now = numbers[index * area::VARIANTS as usize + variant];
-                let count = now.wrapping_sub(passing.counted);
+                // A call that was counted here the last time may have been taken back since.
+                let count = now.wrapping_sub(passing.counted) as i64;
                 passing.counted = now;
-                if count > COUNT_MAX {
+                if count.unsigned_abs() > COUNT_MAX {
                     sound = false;
-                } else if count > 0 {
+                } else if count != 0 {
                     counts.push((passing.sysno, count));
                 }
             }
