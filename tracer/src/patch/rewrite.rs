@@ -7,7 +7,7 @@ use super::{
     memory::Code,
     pads,
     site::{LONG, Proof},
-    space::{Block, Passing, Site, Space},
+    space::{Block, Pads, Passing, Site, Space},
     stub::{Moved, Sort, Stub},
 };
 use model::{Sysno, Text};
@@ -123,12 +123,7 @@ impl Space {
     }
 
     /// The jump for the first moved instruction, and what it needs between functions.
-    fn way(
-        &self,
-        memory: &impl Memory,
-        known: &Known,
-        block: usize,
-    ) -> Option<(Vec<u8>, Vec<(u64, Vec<u8>)>)> {
+    fn way(&self, memory: &impl Memory, known: &Known, block: usize) -> Option<(Vec<u8>, Pads)> {
         let first = &known.moved[0];
         let mut far = vec![0xff, 0x24, 0x25];
         far.extend((area::slot(block) as u32).to_le_bytes());

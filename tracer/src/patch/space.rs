@@ -35,6 +35,9 @@ pub struct Passing {
     pub counted: u64,
 }
 
+/// What is written between functions, and where.
+pub type Pads = Vec<(u64, Vec<u8>)>;
+
 /// A site that was rewritten.
 #[derive(Debug, Clone)]
 pub struct Block {
@@ -45,7 +48,7 @@ pub struct Block {
     /// What was written over the first of them.
     pub jump: Vec<u8>,
     /// What was written between functions for it, and where.
-    pub pads: Vec<(u64, Vec<u8>)>,
+    pub pads: Pads,
     /// What passes.
     pub passing: Vec<Passing>,
 }
