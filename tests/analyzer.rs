@@ -138,5 +138,6 @@ pitfall_tests! {
     two_entries_stripped two_numbers_branch two_numbers_cmov two_wrappers_O0 two_wrappers_O2 two_wrappers_pie
     two_wrappers_stripped unknown_number_O0 unknown_number_O2 uring vararg_number_O0 vararg_number_O2
     version_new version_old virtual_call_O0 virtual_call_O2 virtual_call_stripped weak weak_static weird_start
-    wrapper_bound_now wrapper_in_library wrapper_no_plt wrapper_sysv_hash
+    wrapper_bound_now wrapper_in_library wrapper_no_plt wrapper_sysv_hash written_by_bytes written_by_index
+    written_by_index_pie written_by_pointer written_by_pointer_pie written_by_vector written_whole
 }
