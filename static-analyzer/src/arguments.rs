@@ -11,7 +11,11 @@ const WAYS_MAX: usize = 2_000;
 
 /// What is known of the parameters of each call: `None` is anything.
 #[derive(Debug, Default)]
-pub struct Arguments(BTreeMap<(Sysno, &'static str), Option<BTreeSet<u64>>>);
+pub struct Arguments {
+    known: BTreeMap<(Sysno, &'static str), Option<BTreeSet<u64>>>,
+    /// Whether some instruction may make any call.
+    any: bool,
+}
 
 /// A number in a function, and the arguments that go with it there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,7 +50,8 @@ impl Arguments {
     fn join(&mut self, sysno: Sysno, mut values: impl FnMut(usize) -> Option<BTreeSet<u64>>) {
         let params = sysno.call().map_or(&[][..], |call| call.params);
         for (place, param) in params.iter().enumerate().filter(|(_, param)| param.kind.is_value()) {
-            let known = self.0.entry((sysno, param.name)).or_insert_with(|| Some(BTreeSet::new()));
+            let known =
+                self.known.entry((sysno, param.name)).or_insert_with(|| Some(BTreeSet::new()));
             let Some(all) = known else { continue };
             let mask = if param.kind.bits() < 64 { (1 << param.kind.bits()) - 1 } else { u64::MAX };
             match values(place) {
@@ -56,10 +61,15 @@ impl Arguments {
         }
     }
 
+    /// The number at an instruction is not known: any call may be made there, with any arguments.
+    pub fn give_up(&mut self) {
+        self.any = true;
+    }
+
     /// The parameters that are known at every instruction.
     pub fn known(self) -> BTreeMap<Sysno, BTreeMap<String, BTreeSet<u64>>> {
         let mut known = BTreeMap::<Sysno, BTreeMap<String, BTreeSet<u64>>>::new();
-        for ((sysno, name), values) in self.0 {
+        for ((sysno, name), values) in self.known.into_iter().filter(|_| !self.any) {
             if let Some(values) = values {
                 known.entry(sysno).or_default().insert(name.to_owned(), values);
             }

@@ -403,6 +403,9 @@ impl Report<'_> {
                     self.add(sysno, layer, chain);
                 }
                 arguments.add(&mut numbers, node, site, &calls);
+                if !answer.open.is_empty() {
+                    arguments.give_up();
+                }
                 for (open, why) in &answer.open {
                     let at = self.site(module, site.at);
                     let chain = self.chain(reach, &[(*open, reach.entry(*open).address)]);
