@@ -30,8 +30,10 @@ use nix::{
 use profiles::{
     landlock::Form,
     read::{Input, docker_default},
+    runtime::{Runtime, Target},
 };
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs::File,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -133,6 +135,20 @@ impl Place {
     }
 }
 
+/// For whom the seccomp profile of a bundle is.
+pub struct Profile {
+    /// The format's name.
+    pub format: &'static str,
+    /// The runtimes that will load it; none for those that most users of the format have.
+    pub targets: Option<BTreeSet<Target>>,
+}
+
+impl Default for Profile {
+    fn default() -> Profile {
+        Profile { format: "docker", targets: None }
+    }
+}
+
 /// A bundle that is open for writing.
 pub struct Bundle {
     path: PathBuf,
@@ -188,6 +204,23 @@ impl Bundle {
         document(&self.directory, &self.path, ANALYSIS)
     }
 
+    /// For whom its seccomp profile was made of this policy: for those of a trace, or else, as for a
+    /// container, for a runtime that no file names. Then one that all known runtimes can load takes its
+    /// place.
+    ///
+    /// # Errors
+    /// When the profile cannot be rendered.
+    pub fn profile(&self, policy: &Policy) -> anyhow::Result<Profile> {
+        let usual = Profile::default();
+        let Ok(present) = read_in(&self.directory, Path::new(SECCOMP)) else { return Ok(usual) };
+        let made = emit::render(usual.format, policy, usual.targets.as_ref())?;
+        if present == made.text.as_bytes() {
+            return Ok(usual);
+        }
+        say("seccomp.json is now for any release of runc and crun: for one alone, profgen emit");
+        Ok(Profile { targets: Some(Runtime::ALL.into_iter().map(Target::from).collect()), ..usual })
+    }
+
     /// What people decided, where there is a policy.
     ///
     /// # Errors
@@ -201,7 +234,7 @@ impl Bundle {
 ///
 /// # Errors
 /// With the file and the reason.
-pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
+pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Result<Vec<String>> {
     bundle.write_policy(policy)?;
     let landlock = paths::landlock(policy, PathOptions::default());
     bundle.write(REPORT, report(policy, &landlock)?.as_bytes())?;
@@ -209,7 +242,7 @@ pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
         // A process that was attached to and did nothing.
         return Ok(vec!["not written: no call was recorded".to_owned()]);
     }
-    let rendered = emit::render("docker", policy, None)?;
+    let rendered = emit::render(profile.format, policy, profile.targets.as_ref())?;
     bundle.write(SECCOMP, rendered.text.as_bytes())?;
     let rules = emit::rules(Form::Json, policy, &landlock)?;
     bundle.write(LANDLOCK, rules.text.as_bytes())?;

@@ -15,6 +15,7 @@ pub mod capability;
 mod capability_record;
 pub mod constants;
 mod decision;
+pub mod descriptor;
 pub mod document;
 pub mod errno;
 pub mod fallback;

@@ -77,6 +77,31 @@ pub mod sysno_set {
     }
 }
 
+/// One [`Sysno`](crate::Sysno), written as `"x86_64 openat"`.
+pub mod one_sysno {
+    use super::by_sysno;
+    use crate::{Arch, Sysno};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use std::borrow::Cow;
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<S: Serializer>(sysno: &Sysno, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{sysno:#}"))
+    }
+
+    /// For `#[serde(with)]`: an unknown call name or one that the architecture lacks is an error.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sysno, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let known = text.split_once(' ').and_then(|(arch, name)| {
+            Some((Arch::ALL.iter().copied().find(|known| known.to_string() == arch)?, name))
+        });
+        let (arch, name) = known.ok_or_else(|| {
+            D::Error::custom(format!("{text:?} is not a call like \"x86_64 read\""))
+        })?;
+        by_sysno::known(arch, name)
+    }
+}
+
 /// A map keyed by path, written as `{"/etc/": {"passwd": ..}}`: the directory once, and a line for
 /// each file.
 pub mod by_directory {
@@ -120,6 +145,16 @@ pub mod by_directory {
 /// For `#[serde(skip_serializing_if)]`: a count that says nothing.
 pub fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// For `#[serde(skip_serializing_if)]`: a count that goes without saying.
+pub fn is_one(number: &u64) -> bool {
+    *number == 1
+}
+
+/// For `#[serde(skip_serializing_if)]`: what is not so.
+pub fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// An unsigned number written as `"0x1f"`: offsets and masks, exact in every JSON reader.

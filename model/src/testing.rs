@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "a generator that fails is a failed test")]
 
+pub mod descriptor;
+
 use crate::{
     Access, Analysis, Arch, ArgCmp, Arguments, Call, CapabilityRecord, Checked, CmpOp, Confirmed,
     Decision, Need, Policy, Rule, Subject, Sysno, Text, Trace, Verdict,
@@ -34,12 +36,13 @@ pub fn trace() -> impl Strategy<Value = Trace> {
         engine(),
         (vec(text(), 1..4), text(), places(), option::of(container())),
         (completeness(), option::of(capability_record())),
-        vec(program(), 0..4),
+        (vec(program(), 0..4), vec(descriptor::image(), 0..3), vec(descriptor::stack(), 0..3)),
         vec(process(), 0..3),
     );
     (head, host(), rest).prop_map(
         |((id, started, recorder), host, (engine, command, completeness, programs, processes))| {
             let (completeness, capabilities) = completeness;
+            let (programs, images, stacks) = programs;
             Trace {
                 schema: Default::default(),
                 id,
@@ -52,6 +55,8 @@ pub fn trace() -> impl Strategy<Value = Trace> {
                 completeness,
                 programs,
                 processes,
+                images,
+                stacks,
                 capabilities,
             }
         },
@@ -200,10 +205,10 @@ fn completeness() -> impl Strategy<Value = Completeness> {
         vec(named(), 0..2),
         vec((sentence(), small()), 0..2),
         vec(named(), 0..2),
-        (btree_set(sysno(), 0..3), btree_set(sentence(), 0..3)),
+        (btree_set(sysno(), 0..3), btree_set(sentence(), 0..3), descriptor::followed()),
     )
         .prop_map(|((ended, interrupted, lost, unread), untraced, cut, privileges, rest)| {
-            let (unseen, notes) = rest;
+            let (unseen, notes, descriptors) = rest;
             Completeness {
                 ended,
                 interrupted,
@@ -219,6 +224,7 @@ fn completeness() -> impl Strategy<Value = Completeness> {
                     .map(|(program, kind)| Privileged { program, kind })
                     .collect(),
                 unseen,
+                descriptors,
                 notes,
             }
         })
@@ -378,11 +384,13 @@ fn phase() -> impl Strategy<Value = Phase> {
 }
 
 fn analysis_options() -> impl Strategy<Value = analysis::Options> {
-    (option::of(path()), vec(path(), 0..2), vec(path(), 0..2), btree_set(layer(), 0..4)).prop_map(
-        |(root, library_path, preload, layers)| analysis::Options {
+    let paths = || vec(path(), 0..2);
+    (option::of(path()), paths(), paths(), paths(), btree_set(layer(), 0..4)).prop_map(
+        |(root, library_path, preload, modules, layers)| analysis::Options {
             root,
             library_path,
             preload,
+            modules,
             layers,
         },
     )

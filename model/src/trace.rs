@@ -3,6 +3,7 @@
 use crate::{
     Access, Arch, Arguments, CapabilityRecord, Document, Sysno, Text,
     capability::Check,
+    descriptor::{Followed, Image, Stack},
     document::Schema,
     serial::{by_sysno, hex, is_zero, sysno_set},
 };
@@ -36,6 +37,13 @@ pub struct Trace {
     pub programs: Vec<Program>,
     /// The processes, in the order in which they were first seen.
     pub processes: Vec<Process>,
+    /// What each process held open and named, image by image, in the order in which they began; past
+    /// [`Trace::IMAGES_BOUND`] only the sum of each program's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// From where that was done: what the images refer to by index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<Stack>,
     /// What was learned of capabilities, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<CapabilityRecord>,
@@ -48,6 +56,9 @@ impl Document for Trace {
 }
 
 impl Trace {
+    /// How many images are listed one by one.
+    pub const IMAGES_BOUND: usize = 1000;
+
     /// Every system call that any program of the run made.
     pub fn calls(&self) -> BTreeSet<Sysno> {
         self.programs.iter().flat_map(|program| program.calls.keys().copied()).collect()
@@ -179,6 +190,9 @@ pub struct Completeness {
     /// before it can hand the container over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "sysno_set")]
     pub unseen: BTreeSet<Sysno>,
+    /// How well the descriptors are known.
+    #[serde(default, skip_serializing_if = "Followed::is_no")]
+    pub descriptors: Followed,
     /// Anything else that the reader of this record must know.
     pub notes: BTreeSet<String>,
 }
@@ -311,7 +325,7 @@ impl Mark {
 }
 
 /// The place of a system-call instruction.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
     /// The file, or a name in brackets for memory without a file: `[vdso]`, `[anonymous]`.
