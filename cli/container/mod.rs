@@ -89,6 +89,7 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     if let (true, Some(gap)) = (arguments.strict, gaps(&traces).first()) {
         return Err(anyhow!("the record is incomplete: {gap}").into());
     }
+    undone(arguments, &recorded)?;
     Ok(match recorded.stop {
         // It did not end by itself: how it did says nothing.
         Some(Stop::Exercised) => Status::Code(recorded.exercise.map_or(125, |ran| ran.status)),
@@ -96,6 +97,22 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
         Some(_) => Status::Code(0),
         None => Status::Like(Ended::Exit(recorded.container.status)),
     })
+}
+
+/// Fails when what was to happen to the container did not: the record lacks it.
+fn undone(arguments: &ContainerArguments, run: &Run) -> anyhow::Result<()> {
+    let why = match run.stop {
+        Some(Stop::Limit) => "before the time was over",
+        None => "before the container ended",
+        _ => return Ok(()),
+    };
+    if arguments.exercise.is_some() && run.exercise.is_none() {
+        bail!("the exercise was not done {why}");
+    }
+    if arguments.until_healthy && run.exercise.is_none() {
+        bail!("the container was not healthy {why}");
+    }
+    Ok(())
 }
 
 /// The engine that was named, or the first that is there.

@@ -23,6 +23,8 @@ use supervisor::signals::Signals;
 const ASK: Duration = Duration::from_millis(500);
 /// As `docker stop` waits.
 const GRACE: Duration = Duration::from_secs(10);
+/// For an exercise whose container has ended.
+const ENDING: Duration = Duration::from_secs(5);
 /// For a tracer to write its record.
 const WRITING: Duration = Duration::from_secs(30);
 
@@ -102,8 +104,13 @@ pub fn run(
     let exercise = match exercise {
         None => None,
         Some(Exercise { mut watched, status: None }) => {
-            watched.kill();
-            None
+            // Where it is what ended the container, it is about to end, too.
+            let patience = if stop.is_none() { ENDING } else { Duration::ZERO };
+            let ended = watched.wait(patience)?.map(shell_status);
+            if ended.is_none() {
+                watched.kill();
+            }
+            ended.map(|status| watched.finish(status))
         }
         Some(Exercise { watched, status: Some(status) }) => Some(watched.finish(status)),
     };

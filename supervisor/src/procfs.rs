@@ -109,6 +109,8 @@ pub struct Family {
     pub process: i32,
     /// Its parent.
     pub parent: i32,
+    /// The thread's own number in the innermost pid namespace that it is in.
+    pub inner: i32,
     /// The effective user id.
     pub user: u32,
     /// The effective group id.
@@ -124,12 +126,26 @@ pub fn family(tid: i32) -> Option<Family> {
         let line = status.lines().skip(1).find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().nth(column)
     };
+    let last = |name: &str| {
+        let line = status.lines().skip(1).find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().last()
+    };
     Some(Family {
         process: field("Tgid:", 0)?.parse().ok()?,
         parent: field("PPid:", 0)?.parse().ok()?,
+        // A kernel without pid namespaces has no such line.
+        inner: last("NSpid:").and_then(|inner| inner.parse().ok()).unwrap_or(tid),
         user: field("Uid:", 1)?.parse().ok()?,
         group: field("Gid:", 1)?.parse().ok()?,
     })
+}
+
+/// Whether no_new_privs is set for a thread; `None` when it is gone.
+pub fn no_new_privs(tid: i32) -> Option<bool> {
+    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status.lines().skip(1).find_map(|line| line.strip_prefix("NoNewPrivs:"))?;
+    Some(line.trim() == "1")
 }
 
 /// profgen's own effective capabilities, as a bit set.

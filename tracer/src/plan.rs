@@ -61,7 +61,7 @@ pub enum Special {
 }
 
 /// What to look at in one system call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The call.
     pub sysno: Sysno,
@@ -166,7 +166,7 @@ fn special(sysno: Sysno, name: &str) -> Special {
 }
 
 /// A small number for each call that occurred: an index into per-process tables.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Slots {
     plans: Vec<Plan>,
     by_sysno: HashMap<Sysno, usize>,

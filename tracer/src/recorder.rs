@@ -12,11 +12,12 @@ use crate::{
 use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
-    trace::{Completeness, Ended, Mark, Privileged, Process, Program, Untraced},
+    trace::{Command, Completeness, Ended, Mark, Privileged, Process, Program, Untraced},
 };
 use std::{
     collections::{BTreeSet, HashMap},
     ffi::CString,
+    os::unix::ffi::OsStrExt,
 };
 use supervisor::procfs::{self, Mapping};
 
@@ -45,11 +46,13 @@ struct ProcessState {
     /// Read when first needed, dropped when they may have changed.
     credentials: Option<Credentials>,
     directories: Directories,
+    /// Its number in its own /proc.
+    inner: i32,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProcessRecord {
     parent: Option<usize>,
     programs: Vec<usize>,
@@ -78,6 +81,10 @@ pub struct Recorder {
     processes: HashMap<i32, ProcessState>,
     records: Vec<ProcessRecord>,
     threads: HashMap<i32, i32>,
+    /// Of a container: what was executed in it.
+    command: Option<Command>,
+    /// Of a container: its threads by the numbers that they have inside.
+    inside: Option<HashMap<i32, i32>>,
     /// The name space for users in which the command was started: only there its capabilities count.
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
@@ -103,6 +110,8 @@ impl Recorder {
             processes: HashMap::new(),
             records: Vec::new(),
             threads: HashMap::new(),
+            command: None,
+            inside: None,
             users: None,
             generation: 0,
             privileges_kept,
@@ -116,9 +125,49 @@ impl Recorder {
         }
     }
 
+    /// The same for a container, which may number its processes by itself.
+    pub fn of_container() -> Recorder {
+        Recorder { inside: Some(HashMap::new()), ..Recorder::new(true, false) }
+    }
+
+    /// A copy of what has been recorded, without what only the rest of the recording needs.
+    pub fn snapshot(&self) -> Recorder {
+        Recorder {
+            slots: self.slots.clone(),
+            programs: self.programs.clone(),
+            records: self.records.clone(),
+            command: self.command.clone(),
+            calls: self.calls,
+            lost: self.lost,
+            unread: self.unread,
+            untraced: self.untraced.clone(),
+            privileges: self.privileges.clone(),
+            notes: self.notes.clone(),
+            ..Recorder::new(self.privileges_kept, self.sees_denied)
+        }
+    }
+
     /// What has been seen so far.
     pub fn progress(&self) -> Progress {
         Progress { processes: self.records.len(), calls: self.calls, distinct: self.slots.len() }
+    }
+
+    /// The first process has executed the program of its container: the command is as it says.
+    pub fn started_as(&mut self, process: i32) {
+        let read = |name: &str| std::fs::read(format!("/proc/{process}/{name}"));
+        let argv = read("cmdline").unwrap_or_default();
+        let argv = argv.split(|&byte| byte == 0).filter(|part| !part.is_empty());
+        let environment = read("environ").unwrap_or_default();
+        self.command = Some(Command {
+            argv: argv.map(Text::from).collect(),
+            directory: procfs::link(process, "cwd").unwrap_or_default(),
+            places: Command::places(environment.split(|&byte| byte == 0)),
+        });
+    }
+
+    /// What [`Recorder::started_as`] was told.
+    pub fn command(&self) -> Option<&Command> {
+        self.command.as_ref()
     }
 
     /// Counts a call that was announced and gone before it could be taken.
@@ -176,6 +225,16 @@ impl Recorder {
         {
             self.records[state.id].threads += 1;
         }
+        if tid != process && self.inside.is_some() {
+            let inner = procfs::family(tid).map_or(tid, |family| family.inner);
+            self.is_inside(tid, inner);
+        }
+    }
+
+    fn is_inside(&mut self, tid: i32, inner: i32) {
+        if let Some(inside) = &mut self.inside {
+            inside.insert(inner, tid);
+        }
     }
 
     fn set_parent(&mut self, process: i32, parent: i32) {
@@ -195,6 +254,11 @@ impl Recorder {
             counts: Vec::new(),
             ended: None,
         });
+        let inner = match self.inside {
+            Some(_) => procfs::family(process).map_or(process, |family| family.inner),
+            None => process,
+        };
+        self.is_inside(process, inner);
         let state = ProcessState {
             id,
             program,
@@ -202,6 +266,7 @@ impl Recorder {
             view: None,
             credentials: None,
             directories: Directories::default(),
+            inner,
             exiting: None,
         };
         self.processes.insert(process, state);
@@ -294,6 +359,11 @@ impl Recorder {
             let record = &mut self.records[state.id];
             record.ended = ended.or(state.exiting.map(Ended::Exit));
         }
+    }
+
+    /// How the first process ended, once it has and where that is known.
+    pub fn first_ended(&self) -> Option<&Ended> {
+        self.records.first()?.ended.as_ref()
     }
 
     /// Whether the thread is the first of a process that is still there.
@@ -392,10 +462,13 @@ impl Recorder {
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
         let namer = Namer { tid: event.tid, process, view, credentials: who };
-        let threads = &self.threads;
-        let target = |argument| kill_target(threads, process, argument);
+        let (threads, inside) = (&self.threads, self.inside.as_ref());
+        let target = |argument| match inside {
+            Some(inside) => kill_target_inside(threads, inside, process, argument),
+            None => kill_target(threads, process, argument),
+        };
         let mut observation = observe(event, plan, &namer, &target);
-        observation.own = (state.id == 0).then_some(process);
+        observation.own = (state.id == 0).then_some(state.inner);
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;
@@ -597,6 +670,21 @@ fn kill_target(threads: &HashMap<i32, i32>, own: i32, argument: i32) -> KillTarg
     }
 }
 
+/// The same for the numbers of a container. One that is not known is that of a process which has
+/// not made a call yet, or joined later: both are of the container.
+fn kill_target_inside(
+    threads: &HashMap<i32, i32>,
+    inside: &HashMap<i32, i32>,
+    own: i32,
+    argument: i32,
+) -> KillTarget {
+    match (argument, inside.get(&argument)) {
+        (..=0, _) => kill_target(threads, own, argument),
+        (_, Some(&tid)) if threads.contains_key(&tid) => kill_target(threads, own, tid),
+        _ => KillTarget::Traced,
+    }
+}
+
 /// The kernel marks the path of a file that was unlinked since.
 fn without_deleted(path: Text) -> Text {
     match path.as_bytes().strip_suffix(b" (deleted)") {
@@ -619,7 +707,9 @@ fn privileged(
 
 /// What the file at `path` would give to `process`, when that is more than it has.
 fn privilege(process: i32, path: &Text) -> Option<&'static str> {
-    let metadata = std::fs::metadata(path.as_path()).ok()?;
+    // As the process sees it, which may be in a container.
+    let path = [format!("/proc/{process}/root").as_bytes(), path.as_bytes()].concat();
+    let metadata = std::fs::metadata(std::ffi::OsStr::from_bytes(&path)).ok()?;
     let family = procfs::family(process)?;
     let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
     let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
@@ -630,7 +720,7 @@ fn privilege(process: i32, path: &Text) -> Option<&'static str> {
     if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 && group != family.group {
         return Some("set-group-id bit");
     }
-    let c_path = CString::new(path.as_bytes()).ok()?;
+    let c_path = CString::new(path).ok()?;
     // SAFETY: the strings are NUL-terminated; with size 0 nothing is written.
     let size = unsafe {
         libc::getxattr(c_path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
