@@ -35,7 +35,8 @@ impl Arguments {
         found: &BTreeMap<u64, Sysno>,
     ) {
         let mut without: BTreeMap<u64, Sysno> = found.clone();
-        for (number, node, arguments) in ways(numbers, node, site).unwrap_or_default() {
+        for Way { number, node, arguments } in ways(numbers, node, site).unwrap_or_default() {
+            let Atom::Const(number) = number else { continue };
             if let Some(&sysno) = found.get(&number) {
                 without.remove(&number);
                 self.join(sysno, |place| numbers.all(node, arguments.get(place)?));
@@ -80,11 +81,7 @@ impl Arguments {
 
 /// The numbers that come to an instruction, each with the function where it and its arguments stand;
 /// `None` when there are too many.
-fn ways(
-    numbers: &mut Numbers<'_>,
-    node: Node,
-    site: &Site,
-) -> Option<Vec<(u64, Node, [Vec<Atom>; decode::ARGUMENTS.len()])>> {
+fn ways(numbers: &mut Numbers<'_>, node: Node, site: &Site) -> Option<Vec<Way>> {
     let arguments = &site.arguments;
     let way = |&number: &Atom| Way { node, number, arguments: arguments.clone() };
     let mut left: Vec<Way> = site.number.iter().map(way).collect();
@@ -92,7 +89,7 @@ fn ways(
     let mut found = Vec::new();
     while let Some(Way { node, number, arguments }) = left.pop() {
         match number {
-            Atom::Const(number) => found.push((number, node, arguments)),
+            Atom::Const(_) => found.push(Way { node, number, arguments }),
             Atom::Entry(_) | Atom::EntrySlot(_) => {
                 let arguments = arguments.map(|atoms| own(numbers, node, &atoms));
                 for (caller, at) in numbers.callers_of(node) {
@@ -110,7 +107,10 @@ fn ways(
             }
             other => {
                 let several = numbers.all(node, &[other]).unwrap_or_default();
-                found.extend(several.into_iter().map(|number| (number, node, arguments.clone())));
+                found.extend(several.into_iter().map(|number| {
+                    let number = Atom::Const(number);
+                    Way { node, number, arguments: arguments.clone() }
+                }));
             }
         }
         if known.len() > WAYS_MAX {
