@@ -129,6 +129,10 @@ pub struct TraceArguments {
     /// How to observe
     #[arg(long, value_enum, default_value_t = EngineArgument::Auto)]
     pub engine: EngineArgument,
+    /// With ptrace: let every call stop, and leave the program's code alone. For programs that check
+    /// their own code or that may be hostile
+    #[arg(long)]
+    pub no_patch: bool,
     /// Do not read the ELF files of what ran: call sites keep their offsets and get no names
     #[arg(long)]
     pub no_static: bool,
@@ -172,6 +176,7 @@ impl TraceArguments {
         TraceArguments {
             output: None,
             engine,
+            no_patch: false,
             no_static,
             pid: None,
             measure_capabilities: false,

@@ -97,6 +97,7 @@ fn record(
         progress: Box::new(move |recorder| progress.show(recorder)),
         first_process: arguments.first_process,
         measure: arguments.measure_capabilities || arguments.confirm_capabilities,
+        patch: !arguments.no_patch,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let subject = match (command, arguments.pid) {

@@ -12,6 +12,12 @@ mod descriptors;
 mod modules;
 mod notify;
 mod observe;
+#[cfg(target_arch = "x86_64")]
+mod patch;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "patch/none.rs"]
+mod patch;
+mod patched;
 mod paths;
 mod plan;
 mod privileges;
@@ -58,6 +64,9 @@ pub struct Options {
     pub first_process: bool,
     /// Whether to count what the kernel is asked about capabilities, where it lets us.
     pub measure: bool,
+    /// Whether the ptrace engine rewrites the places that make calls, so that those which tell nothing
+    /// new do not stop.
+    pub patch: bool,
     /// Written into the trace: the version of profgen.
     pub version: String,
 }

@@ -109,12 +109,17 @@ impl ProgramState {
 
     /// Counts a call. Whether its site is still wanted.
     pub fn count(&mut self, slot: usize) -> bool {
+        self.add(slot, 1);
+        !self.calls[slot].located
+    }
+
+    /// Counts calls that tell nothing else.
+    pub fn add(&mut self, slot: usize, count: i64) {
         if self.calls.len() <= slot {
             self.calls.resize_with(slot + 1, CallState::default);
         }
         let call = &mut self.calls[slot];
-        call.count += 1;
-        !call.located
+        call.count = call.count.saturating_add_signed(count);
     }
 
     /// Sets the site of a call; it is not asked for again.

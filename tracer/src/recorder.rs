@@ -71,6 +71,15 @@ struct ProcessRecord {
     ended: Option<Ended>,
 }
 
+impl ProcessRecord {
+    fn add(&mut self, slot: usize, count: i64) {
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, 0);
+        }
+        self.counts[slot] = self.counts[slot].saturating_add_signed(count);
+    }
+}
+
 /// Live numbers for a progress line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -141,6 +150,11 @@ impl Recorder {
     /// From here on descriptors are followed: by an engine that sees results.
     pub fn follow(&mut self) {
         self.follower = Some(Follower::default());
+    }
+
+    /// Whether they are.
+    pub fn follows(&self) -> bool {
+        self.follower.is_some()
     }
 
     /// Adds uses of a descriptor that were counted without stops: of this call and argument, since the
@@ -427,6 +441,12 @@ impl Recorder {
         self.processes.contains_key(&tid)
     }
 
+    /// The threads of a process that are still there.
+    pub fn threads_of(&self, process: i32) -> Vec<i32> {
+        let of = self.threads.iter().filter(|(_, of)| **of == process);
+        of.map(|(&tid, _)| tid).collect()
+    }
+
     /// The processes that are still there.
     pub fn live(&self) -> impl Iterator<Item = i32> {
         self.processes.keys().copied()
@@ -441,11 +461,7 @@ impl Recorder {
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
         if state.id < PROCESSES_BOUND {
-            let counts = &mut self.records[state.id].counts;
-            if counts.len() <= slot {
-                counts.resize(slot + 1, 0);
-            }
-            counts[slot] += 1;
+            self.records[state.id].add(slot, 1);
         }
         let program = &mut self.programs[index];
         if program.count(slot) {
@@ -499,6 +515,24 @@ impl Recorder {
             }
             _ => Next::Proceed,
         }
+    }
+
+    /// Counts calls that were made without a stop: calls like them were recorded. Fewer than none where
+    /// some that were counted turned out not to have been made.
+    pub fn passed(&mut self, process: i32, sysno: Sysno, count: i64) {
+        let slot = self.slots.of(sysno);
+        let Some(state) = self.processes.get(&process) else { return };
+        self.calls = self.calls.saturating_add_signed(count);
+        if state.id < PROCESSES_BOUND {
+            self.records[state.id].add(slot, count);
+        }
+        self.programs[state.program].add(slot, count);
+    }
+
+    /// The plan of a call.
+    pub fn plan(&mut self, sysno: Sysno) -> &Plan {
+        let slot = self.slots.of(sysno);
+        self.slots.plan(slot)
     }
 
     /// What a call is about to do, and its plan; it is not recorded.
