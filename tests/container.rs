@@ -566,3 +566,34 @@ fn a_health_check_that_cannot_be_recorded_without_a_shell_runs_as_it_is_and_is_t
     assert!(ran.stderr.contains("/bin/busybox true was not traced: it joined"), "{}", ran.stderr);
     assert_eq!(docker.containers(), "", "containers are left");
 }
+
+#[test]
+fn the_recipe_before_a_deploy_is_green_for_the_same_image_and_red_for_one_that_gained_a_call() {
+    let Some(docker) = docker() else { return };
+    let image = |script: &str| {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("bin")).unwrap();
+        fs::copy(find_program("busybox").unwrap(), root.path().join("bin/busybox")).unwrap();
+        fs::write(root.path().join("app"), script).unwrap();
+        docker.import(root.path(), &["CMD [\"busybox\", \"sh\", \"/app\"]"])
+    };
+    let recorded = |image: &str| {
+        let bundle = Bundle::new();
+        let ran = container(&docker, &bundle, &["--no-static", "--network", "none", image]);
+        assert_eq!((&*ran.stdout, ran.status), ("welcome\n", 0), "{}", ran.stderr);
+        bundle
+    };
+    let old = image("busybox echo welcome");
+    let committed = recorded(&old);
+    let gate = |bundle: &Bundle| {
+        let mut diff = Command::new(profgen());
+        diff.arg("diff").arg(committed.path("b/policy.json")).arg(bundle.path("b"));
+        diff.args(["--fail-on", "widened"]).env("PATH", PATH);
+        run::run_command(diff, Duration::from_secs(60))
+    };
+    let same = gate(&recorded(&old));
+    assert_eq!(same.status, 0, "{}{}", same.stdout, same.stderr);
+    let gained = gate(&recorded(&image("busybox echo welcome; busybox mkdir /d")));
+    assert_eq!(gained.status, 1, "{}{}", gained.stdout, gained.stderr);
+    assert!(gained.stdout.contains("mkdir"), "{}", gained.stdout);
+}

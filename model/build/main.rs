@@ -6,6 +6,7 @@
 mod calls;
 mod capabilities;
 mod constants;
+mod descriptors;
 mod file_ops;
 mod flags;
 mod landlock;
@@ -43,6 +44,7 @@ fn generate() -> Result<()> {
     write("kinds.rs", &words::emit_kinds(&kinds))?;
     write("accesses.rs", &words::emit_accesses(&accesses))?;
     write("capabilities.rs", &capabilities::emit(&read("capabilities")?, &calls)?)?;
+    write("descriptors.rs", &descriptors::emit(&read("descriptors")?, &calls)?)?;
     write("landlock.rs", &landlock::emit(&read("landlock")?, &accesses)?)?;
     write("groups.rs", &words::emit_groups(&groups))?;
     write("calls.rs", &calls::emit(&calls, &file_ops))?;

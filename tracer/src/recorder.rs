@@ -1,23 +1,27 @@
 //! Turns the events of an engine into a trace: which process and program each call belongs to,
 //! what is new about it, and what may have been missed.
 
+mod finish;
+
+pub use finish::Finished;
+
 use crate::{
     checks::{Credentials, Directories, Looker, user_namespace},
+    descriptors::{Entered, Follower, Who},
     modules,
     observe::{Event, Observation, observe, sets_filter},
     paths::{Namer, View},
     plan::{Plan, ReadValue, Slots, Special},
-    program::{Pending, ProgramState},
+    privileges::privileged,
+    program::{self, ProgramState},
 };
 use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
-    trace::{Completeness, Ended, Mark, Privileged, Process, Program, Untraced},
+    descriptor::Detail,
+    trace::{Command, Ended, Mark, Privileged, Untraced},
 };
-use std::{
-    collections::{BTreeSet, HashMap},
-    ffi::CString,
-};
+use std::collections::{BTreeSet, HashMap};
 use supervisor::procfs::{self, Mapping};
 
 /// The program of a process that has not yet executed the command.
@@ -31,7 +35,14 @@ pub enum Next {
     /// Nothing more.
     Proceed,
     /// Give the result to [`Recorder::result`].
-    Result(Pending),
+    Result(Box<Pending>),
+}
+
+/// A call whose result is wanted.
+#[derive(Debug)]
+pub struct Pending {
+    of_program: Option<program::Pending>,
+    of_descriptors: Option<Box<Entered>>,
 }
 
 #[derive(Debug)]
@@ -45,17 +56,28 @@ struct ProcessState {
     /// Read when first needed, dropped when they may have changed.
     credentials: Option<Credentials>,
     directories: Directories,
+    /// Its number in its own /proc.
+    inner: i32,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProcessRecord {
     parent: Option<usize>,
     programs: Vec<usize>,
     threads: u64,
     counts: Vec<u64>,
     ended: Option<Ended>,
+}
+
+impl ProcessRecord {
+    fn add(&mut self, slot: usize, count: i64) {
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, 0);
+        }
+        self.counts[slot] = self.counts[slot].saturating_add_signed(count);
+    }
 }
 
 /// Live numbers for a progress line.
@@ -78,6 +100,12 @@ pub struct Recorder {
     processes: HashMap<i32, ProcessState>,
     records: Vec<ProcessRecord>,
     threads: HashMap<i32, i32>,
+    /// Where descriptors are followed.
+    follower: Option<Follower>,
+    /// Of a container: what was executed in it.
+    command: Option<Command>,
+    /// Of a container: its threads by the numbers that they have inside.
+    inside: Option<HashMap<i32, i32>>,
     /// The name space for users in which the command was started: only there its capabilities count.
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
@@ -103,6 +131,9 @@ impl Recorder {
             processes: HashMap::new(),
             records: Vec::new(),
             threads: HashMap::new(),
+            follower: None,
+            command: None,
+            inside: None,
             users: None,
             generation: 0,
             privileges_kept,
@@ -116,9 +147,75 @@ impl Recorder {
         }
     }
 
+    /// From here on descriptors are followed: by an engine that sees results.
+    pub fn follow(&mut self) {
+        self.follower = Some(Follower::default());
+    }
+
+    /// Whether they are.
+    pub fn follows(&self) -> bool {
+        self.follower.is_some()
+    }
+
+    /// Adds uses of a descriptor that were counted without stops: of this call and argument, since the
+    /// last event of the process. Nothing happens where descriptors are not followed.
+    pub fn counted(
+        &mut self,
+        process: i32,
+        call: Sysno,
+        argument: u8,
+        detail: Option<Detail>,
+        number: i32,
+        count: u64,
+    ) {
+        if let Some(follower) = &mut self.follower {
+            follower.counted(process, call, argument, detail, number, count);
+        }
+    }
+
+    /// The same for a container, which may number its processes by itself.
+    pub fn of_container() -> Recorder {
+        Recorder { inside: Some(HashMap::new()), ..Recorder::new(true, false) }
+    }
+
+    /// A copy of what has been recorded, without what only the rest of the recording needs.
+    pub fn snapshot(&self) -> Recorder {
+        Recorder {
+            slots: self.slots.clone(),
+            programs: self.programs.clone(),
+            records: self.records.clone(),
+            command: self.command.clone(),
+            calls: self.calls,
+            lost: self.lost,
+            unread: self.unread,
+            untraced: self.untraced.clone(),
+            privileges: self.privileges.clone(),
+            notes: self.notes.clone(),
+            ..Recorder::new(self.privileges_kept, self.sees_denied)
+        }
+    }
+
     /// What has been seen so far.
     pub fn progress(&self) -> Progress {
         Progress { processes: self.records.len(), calls: self.calls, distinct: self.slots.len() }
+    }
+
+    /// The first process has executed the program of its container: the command is as it says.
+    pub fn started_as(&mut self, process: i32) {
+        let read = |name: &str| std::fs::read(format!("/proc/{process}/{name}"));
+        let argv = read("cmdline").unwrap_or_default();
+        let argv = argv.split(|&byte| byte == 0).filter(|part| !part.is_empty());
+        let environment = read("environ").unwrap_or_default();
+        self.command = Some(Command {
+            argv: argv.map(Text::from).collect(),
+            directory: procfs::link(process, "cwd").unwrap_or_default(),
+            places: Command::places(environment.split(|&byte| byte == 0)),
+        });
+    }
+
+    /// What [`Recorder::started_as`] was told.
+    pub fn command(&self) -> Option<&Command> {
+        self.command.as_ref()
     }
 
     /// Counts a call that was announced and gone before it could be taken.
@@ -144,6 +241,7 @@ impl Recorder {
         self.process_of(process);
         if let Some(program) = self.processes.get(&process).map(|state| state.program) {
             self.initial_modules(process, program);
+            self.begins(process, process);
         }
     }
 
@@ -167,6 +265,11 @@ impl Recorder {
             let program = program.unwrap_or_else(|| self.program_of(process));
             self.add_process(process, Some(parent), program);
         }
+        if let (Some(follower), Some(state)) =
+            (self.follower.as_mut(), self.processes.get(&process))
+        {
+            follower.forked(maker, tid, who(state, process, &self.programs));
+        }
     }
 
     fn add_thread(&mut self, tid: i32, process: i32) {
@@ -175,6 +278,16 @@ impl Recorder {
             && let Some(state) = self.processes.get(&process)
         {
             self.records[state.id].threads += 1;
+        }
+        if tid != process && self.inside.is_some() {
+            let inner = procfs::family(tid).map_or(tid, |family| family.inner);
+            self.is_inside(tid, inner);
+        }
+    }
+
+    fn is_inside(&mut self, tid: i32, inner: i32) {
+        if let Some(inside) = &mut self.inside {
+            inside.insert(inner, tid);
         }
     }
 
@@ -195,6 +308,11 @@ impl Recorder {
             counts: Vec::new(),
             ended: None,
         });
+        let inner = match self.inside {
+            Some(_) => procfs::family(process).map_or(process, |family| family.inner),
+            None => process,
+        };
+        self.is_inside(process, inner);
         let state = ProcessState {
             id,
             program,
@@ -202,6 +320,7 @@ impl Recorder {
             view: None,
             credentials: None,
             directories: Directories::default(),
+            inner,
             exiting: None,
         };
         self.processes.insert(process, state);
@@ -241,8 +360,9 @@ impl Recorder {
         self.programs.len() - 1
     }
 
-    /// `process` has executed another image; of its threads only this one is left.
-    pub fn executed(&mut self, process: i32) {
+    /// `process` has executed another image; of its threads only this one is left, under another id
+    /// than it had where that was not the first: `former`.
+    pub fn executed(&mut self, process: i32, former: i32) {
         let program = self.program_of(process);
         self.threads.retain(|&tid, &mut of| of != process || tid == process);
         let Some(state) = self.processes.get_mut(&process) else { return };
@@ -256,6 +376,15 @@ impl Recorder {
         }
         self.programs[program].executions += 1;
         self.initial_modules(process, program);
+        self.begins(process, former);
+    }
+
+    fn begins(&mut self, process: i32, former: i32) {
+        if let (Some(follower), Some(state)) =
+            (self.follower.as_mut(), self.processes.get(&process))
+        {
+            follower.begins(who(state, process, &self.programs), former);
+        }
     }
 
     /// The executable and its loader, which the kernel itself mapped.
@@ -285,20 +414,37 @@ impl Recorder {
     /// The thread is gone.
     pub fn thread_ended(&mut self, tid: i32) {
         self.threads.remove(&tid);
+        if let Some(follower) = &mut self.follower {
+            follower.thread_ended(tid);
+        }
     }
 
     /// The process is gone. `ended` is absent when the engine does not see how.
     pub fn process_ended(&mut self, process: i32, ended: Option<Ended>) {
         self.threads.retain(|_, &mut of| of != process);
+        if let Some(follower) = &mut self.follower {
+            follower.process_ended(process);
+        }
         if let Some(state) = self.processes.remove(&process) {
             let record = &mut self.records[state.id];
             record.ended = ended.or(state.exiting.map(Ended::Exit));
         }
     }
 
+    /// How the first process ended, once it has and where that is known.
+    pub fn first_ended(&self) -> Option<&Ended> {
+        self.records.first()?.ended.as_ref()
+    }
+
     /// Whether the thread is the first of a process that is still there.
     pub fn is_process(&self, tid: i32) -> bool {
         self.processes.contains_key(&tid)
+    }
+
+    /// The threads of a process that are still there.
+    pub fn threads_of(&self, process: i32) -> Vec<i32> {
+        let of = self.threads.iter().filter(|(_, of)| **of == process);
+        of.map(|(&tid, _)| tid).collect()
     }
 
     /// The processes that are still there.
@@ -315,19 +461,20 @@ impl Recorder {
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
         if state.id < PROCESSES_BOUND {
-            let counts = &mut self.records[state.id].counts;
-            if counts.len() <= slot {
-                counts.resize(slot + 1, 0);
-            }
-            counts[slot] += 1;
+            self.records[state.id].add(slot, 1);
         }
         let program = &mut self.programs[index];
         if program.count(slot) {
             let site = locate(state, process, event);
             program.locate(slot, site);
         }
+        let entered = match &mut self.follower {
+            Some(follower) => follower.entered(event, who(state, process, &self.programs)),
+            None => None,
+        };
         if self.slots.plan(slot).only_counts() {
-            return Next::Proceed;
+            let entered = self.named(entered, None);
+            return self.awaits(entered);
         }
         let Some(observation) = self.read(event, process, slot) else { return Next::Proceed };
         if !valid() {
@@ -335,15 +482,57 @@ impl Recorder {
         }
         self.unread += u64::from(observation.unread);
         self.special(event, process, index, slot, &observation);
+        let entered = self.named(entered, Some(&observation));
         let plan = self.slots.plan(slot);
         let names = plan.values.iter().map(|value| value.name);
         let pending = self.programs[index].take(index, slot, names, observation);
         if plan.wants_result || pending.is_conditional() {
-            Next::Result(pending)
-        } else {
-            self.programs[index].settle(pending, Some(0));
-            Next::Proceed
+            let of_descriptors = entered.map(Box::new);
+            return Next::Result(Pending { of_program: Some(pending), of_descriptors }.into());
         }
+        self.programs[index].settle(pending, Some(0));
+        self.awaits(entered)
+    }
+
+    fn named(
+        &mut self,
+        entered: Option<Entered>,
+        observation: Option<&Observation>,
+    ) -> Option<Entered> {
+        self.follower.as_mut()?.named(entered?, observation)
+    }
+
+    /// A call that the program's record is done with.
+    fn awaits(&mut self, entered: Option<Entered>) -> Next {
+        match (entered, &mut self.follower) {
+            (Some(entered), _) if entered.wants_result() => {
+                let of_descriptors = Some(Box::new(entered));
+                Next::Result(Pending { of_program: None, of_descriptors }.into())
+            }
+            (Some(entered), Some(follower)) => {
+                follower.left(entered, None);
+                Next::Proceed
+            }
+            _ => Next::Proceed,
+        }
+    }
+
+    /// Counts calls that were made without a stop: calls like them were recorded. Fewer than none where
+    /// some that were counted turned out not to have been made.
+    pub fn passed(&mut self, process: i32, sysno: Sysno, count: i64) {
+        let slot = self.slots.of(sysno);
+        let Some(state) = self.processes.get(&process) else { return };
+        self.calls = self.calls.saturating_add_signed(count);
+        if state.id < PROCESSES_BOUND {
+            self.records[state.id].add(slot, count);
+        }
+        self.programs[state.program].add(slot, count);
+    }
+
+    /// The plan of a call.
+    pub fn plan(&mut self, sysno: Sysno) -> &Plan {
+        let slot = self.slots.of(sysno);
+        self.slots.plan(slot)
     }
 
     /// What a call is about to do, and its plan; it is not recorded.
@@ -392,10 +581,13 @@ impl Recorder {
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
         let namer = Namer { tid: event.tid, process, view, credentials: who };
-        let threads = &self.threads;
-        let target = |argument| kill_target(threads, process, argument);
+        let (threads, inside) = (&self.threads, self.inside.as_ref());
+        let target = |argument| match inside {
+            Some(inside) => kill_target_inside(threads, inside, process, argument),
+            None => kill_target(threads, process, argument),
+        };
         let mut observation = observe(event, plan, &namer, &target);
-        observation.own = (state.id == 0).then_some(process);
+        observation.own = (state.id == 0).then_some(state.inner);
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;
@@ -484,8 +676,13 @@ impl Recorder {
 
     /// Gives the result of a call.
     pub fn result(&mut self, pending: Pending, result: Option<i64>) {
-        let program = pending.program();
-        self.programs[program].settle(pending, result);
+        if let Some(pending) = pending.of_program {
+            let program = pending.program();
+            self.programs[program].settle(pending, result);
+        }
+        if let (Some(entered), Some(follower)) = (pending.of_descriptors, &mut self.follower) {
+            follower.left(*entered, result);
+        }
     }
 
     /// Says that a process was seen and is not traced.
@@ -493,49 +690,11 @@ impl Recorder {
         let program = procfs::link(process, "exe").unwrap_or_else(|_| Text::from("a process"));
         self.untraced.insert(Untraced { program, reason: reason.to_owned() });
     }
-
-    /// The trace's lists.
-    pub fn finish(self) -> (Vec<Program>, Vec<Process>, Completeness) {
-        let cut = self.programs.iter().flat_map(ProgramState::cuts).collect::<BTreeSet<_>>();
-        let mut completeness = Completeness {
-            lost: self.lost,
-            unread: self.unread,
-            untraced: self.untraced.into_iter().collect(),
-            cut: cut.into_iter().collect(),
-            privileges: self.privileges.into_iter().collect(),
-            notes: self.notes,
-            ..Completeness::default()
-        };
-        if self.records.len() > PROCESSES_BOUND {
-            let what = "the processes listed one by one".to_owned();
-            completeness.cut.push(model::trace::Cut { what, bound: PROCESSES_BOUND as u64 });
-        }
-        let mut order: Vec<usize> = (0..self.programs.len()).collect();
-        order.sort_by(|&a, &b| self.programs[a].path.cmp(&self.programs[b].path));
-        let mut place = vec![0_u32; order.len()];
-        for (position, &index) in order.iter().enumerate() {
-            place[index] = position as u32;
-        }
-        let mut programs: Vec<Program> =
-            self.programs.into_iter().map(|program| program.finish(&self.slots)).collect();
-        programs.sort_by(|a, b| a.path.cmp(&b.path));
-        let slots = &self.slots;
-        let listed = self.records.into_iter().take(PROCESSES_BOUND).enumerate();
-        let processes = listed.map(|(id, record)| Process {
-            id: id as u32,
-            parent: record.parent.map(|parent| parent as u32),
-            programs: record.programs.iter().map(|&program| place[program]).collect(),
-            threads: record.threads,
-            calls: by_call(slots, &record.counts),
-            ended: record.ended,
-        });
-        (programs, processes.collect(), completeness)
-    }
 }
 
-fn by_call(slots: &Slots, counts: &[u64]) -> std::collections::BTreeMap<Sysno, u64> {
-    let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    counted.map(|(slot, &count)| (slots.plan(slot).sysno, count)).collect()
+fn who<'a>(state: &ProcessState, process: i32, programs: &'a [ProgramState]) -> Who<'a> {
+    let path = &programs[state.program].path;
+    Who { process, id: state.id, program: state.program, path }
 }
 
 /// Who a thread is. In a name space for users that is not the command's own it is powerless.
@@ -597,43 +756,25 @@ fn kill_target(threads: &HashMap<i32, i32>, own: i32, argument: i32) -> KillTarg
     }
 }
 
+/// The same for the numbers of a container. One that is not known is that of a process which has
+/// not made a call yet, or joined later: both are of the container.
+fn kill_target_inside(
+    threads: &HashMap<i32, i32>,
+    inside: &HashMap<i32, i32>,
+    own: i32,
+    argument: i32,
+) -> KillTarget {
+    match (argument, inside.get(&argument)) {
+        (..=0, _) => kill_target(threads, own, argument),
+        (_, Some(&tid)) if threads.contains_key(&tid) => kill_target(threads, own, tid),
+        _ => KillTarget::Traced,
+    }
+}
+
 /// The kernel marks the path of a file that was unlinked since.
 fn without_deleted(path: Text) -> Text {
     match path.as_bytes().strip_suffix(b" (deleted)") {
         Some(plain) => Text::from(plain),
         None => path,
     }
-}
-
-/// The files that a call executes and that give privileges, with what gives them.
-fn privileged(
-    process: i32,
-    observation: &Observation,
-) -> impl Iterator<Item = (&Text, &'static str)> {
-    observation.files.iter().filter_map(move |(place, accesses)| {
-        let path = place.resolved.as_ref().unwrap_or(&place.named);
-        let kind = accesses.contains(&Access::Execute).then(|| privilege(process, path))??;
-        Some((path, kind))
-    })
-}
-
-/// What the file at `path` would give to `process`, when that is more than it has.
-fn privilege(process: i32, path: &Text) -> Option<&'static str> {
-    let metadata = std::fs::metadata(path.as_path()).ok()?;
-    let family = procfs::family(process)?;
-    let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
-    let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
-    let group = std::os::unix::fs::MetadataExt::gid(&metadata);
-    if mode & libc::S_ISUID != 0 && owner != family.user {
-        return Some("set-user-id bit");
-    }
-    if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 && group != family.group {
-        return Some("set-group-id bit");
-    }
-    let c_path = CString::new(path.as_bytes()).ok()?;
-    // SAFETY: the strings are NUL-terminated; with size 0 nothing is written.
-    let size = unsafe {
-        libc::getxattr(c_path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
-    };
-    (size > 0 && family.user != 0).then_some("file capabilities")
 }
