@@ -2,7 +2,11 @@
 
 use super::{Follower, kernel};
 use crate::{EngineChoice, Options, Subject, observe::Event, trace};
-use model::{Trace, descriptor::Followed, trace::EngineName};
+use model::{
+    Trace,
+    descriptor::{Followed, Name, NameUse, Origin},
+    trace::EngineName,
+};
 use std::{cell::RefCell, collections::BTreeMap, ffi::OsString, path::Path, process};
 use supervisor::{Command, command::Inherited, signals::Signals};
 
@@ -98,4 +102,29 @@ fn tables_are_those_of_the_kernel_at_any_moment() {
     assert!(compared.differences.is_empty(), "{:#?}", compared.differences);
     assert!(compared.still > 500 && compared.times > 2 * compared.still, "{compared:?}");
     assert!(trace.completeness.notes.is_empty(), "{:?}", trace.completeness.notes);
+}
+
+#[test]
+fn cmp_reads_its_two_files_and_names_them_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (a, b) = (path("a"), path("b"));
+    std::fs::write(&a, "same").unwrap();
+    std::fs::write(&b, "same").unwrap();
+    let trace = traced(&["cmp", &a, &b]);
+    let [image] = &trace.images[..] else { panic!("{:#?}", trace.images) };
+    for file in [&a, &b] {
+        let path = model::Text::from(file.as_str());
+        let opens = |origin: &Origin| matches!(origin, Origin::Opened { paths, .. } if paths.contains(&path));
+        let record = image.descriptors.iter().find(|descriptor| opens(&descriptor.origin));
+        let record = record.unwrap_or_else(|| panic!("{file}: {:#?}", image.descriptors));
+        let calls: Vec<_> = record.uses.iter().filter_map(|used| used.call.name()).collect();
+        assert!(calls.contains(&"read"), "{calls:?}");
+        let named = |name: &&NameUse| matches!(&name.what, Name::Path { path: of, flags: Some(_), .. } if *of == path);
+        let name = image.names.iter().find(named).expect("a name");
+        assert_eq!((name.count, name.ok, name.first), (1, 1, record.made));
+        let stack = &trace.stacks[record.stack.unwrap() as usize].0;
+        let own = stack.iter().any(|site| site.module.as_bytes().ends_with(b"/cmp"));
+        assert!(own || cfg!(not(target_arch = "x86_64")), "{stack:?}");
+    }
 }
