@@ -152,7 +152,7 @@ fn origin() -> impl Strategy<Value = Origin> {
     ]
 }
 
-fn object() -> impl Strategy<Value = Object> {
+pub(super) fn object() -> impl Strategy<Value = Object> {
     let plain = vec![
         Object::File,
         Object::Directory,
@@ -204,7 +204,7 @@ fn any_use() -> impl Strategy<Value = Use> {
         })
 }
 
-fn detail() -> impl Strategy<Value = Detail> {
+pub(super) fn detail() -> impl Strategy<Value = Detail> {
     prop_oneof![
         any::<u32>().prop_map(Detail::Fcntl),
         any::<u32>().prop_map(Detail::Ioctl),
@@ -234,7 +234,7 @@ fn name_use() -> impl Strategy<Value = NameUse> {
     )
 }
 
-fn name() -> impl Strategy<Value = Name> {
+pub(super) fn name() -> impl Strategy<Value = Name> {
     let targets = vec![
         PidTarget::Own,
         PidTarget::Child,
