@@ -4,6 +4,7 @@ use crate::{
     arguments::AnalyzeArguments,
     exit::{Failure, Status, say},
     files,
+    progress::Progress,
 };
 use anyhow::anyhow;
 use model::{
@@ -18,14 +19,11 @@ use std::{
 
 pub fn analyze(arguments: &AnalyzeArguments) -> Result<Status, Failure> {
     let options = options(arguments);
-    let quiet = arguments.quiet || arguments.programs.len() < 2;
-    let progress = |path: &Path| {
-        if !quiet && arguments.verbose {
-            say(&format!("analysing {}", path.display()));
-        }
-    };
-    let analysis = static_analyzer::analyze(&arguments.programs, &options, &progress)
+    let progress = Progress::alone(arguments.quiet);
+    let begins = |path: &Path| progress.line(&format!("analysing {}", path.display()));
+    let analysis = static_analyzer::analyze(&arguments.programs, &options, &begins)
         .map_err(anyhow::Error::from)?;
+    drop(progress);
     if let Some(output) = &arguments.output {
         files::write_document(output, &analysis)?;
     }
@@ -51,9 +49,18 @@ fn options(arguments: &AnalyzeArguments) -> AnalyzeOptions {
         root: arguments.root.clone(),
         library_path: arguments.library_path.clone(),
         preload: arguments.preload.clone(),
+        modules: arguments.modules.iter().map(|path| absolute(arguments, path)).collect(),
         layers: Layer::ALL.iter().filter(asked).copied().collect(),
         cache: if arguments.no_cache { None } else { cache_directory() },
         ..AnalyzeOptions::default()
+    }
+}
+
+/// Paths are inside the root, and outside of one relative to where profgen runs.
+fn absolute(arguments: &AnalyzeArguments, path: &Path) -> PathBuf {
+    match arguments.root {
+        None => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        Some(_) => path.to_owned(),
     }
 }
 
@@ -103,6 +110,12 @@ fn summary(program: &AnalysedProgram, verbose: bool) {
         program.modules.len(),
         program.gaps.len(),
     ));
+    if let Some(interpreter) = &program.script {
+        say(&format!(
+            "  a script: what its interpreter {interpreter} can do, not what the script chooses to \
+             load or run"
+        ));
+    }
     if verbose {
         for (&sysno, call) in &program.calls {
             let chain: Vec<String> = call

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use merger::paths::Paths;
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// Least-privilege profiles from what a program does and why.
 #[derive(Debug, Parser)]
@@ -28,6 +28,24 @@ pub enum Command {
         Exit status: 0; 2 when it failed."
     )]
     Analyze(AnalyzeArguments),
+    /// Run a container, record everything it does, write its profile, and run it again under that
+    #[command(
+        override_usage = "profgen container [OPTIONS] [ENGINE OPTIONS] [--] IMAGE [CMD]...",
+        after_help = "profgen's own options come first, then those of the engine, as `docker run` takes \
+        them, then the image and its command. With --engine runc or crun, IMAGE is the directory of an \
+        OCI bundle. Standard output and error are the container's.\n\n\
+        A container that does not end by itself is stopped after --for, when it is healthy \
+        (--until-healthy), when --exercise is done, or by Ctrl-C; whichever comes first. The \
+        exercise finds the container in PROFGEN_CONTAINER, and is recorded in it where it \
+        runs `docker exec $PROFGEN_CONTAINER $PROFGEN_INSIDE CMD`.\n\n\
+        Exit status: the container's own, or the exercise's; 0 when it was stopped; 125 when profgen \
+        itself failed, or the container did something else under its profile; 126 when its command \
+        cannot be executed, 127 when it is not found."
+    )]
+    Container(ContainerArguments),
+    /// Record the command of a container, inside of it
+    #[command(hide = true)]
+    Inside(InsideArguments),
     /// Join traces and policies into one policy
     #[command(after_help = "Exit status: 0; 2 when it failed.")]
     Merge(MergeArguments),
@@ -76,6 +94,8 @@ impl Command {
         match self {
             Command::Trace(_) => "trace",
             Command::Analyze(_) => "analyze",
+            Command::Container(_) => "container",
+            Command::Inside(_) => "inside",
             Command::Merge(_) => "merge",
             Command::Diff(_) => "diff",
             Command::Check(_) => "check",
@@ -115,6 +135,9 @@ pub struct TraceArguments {
     /// Fail with status 125 when the record may have missed something
     #[arg(long)]
     pub strict: bool,
+    /// Whether profgen stands where a container has its first process
+    #[arg(skip)]
+    pub first_process: bool,
     #[command(flatten)]
     pub settings: SettingsArguments,
     /// No progress and no summary
@@ -144,6 +167,7 @@ impl TraceArguments {
             measure_capabilities: false,
             confirm_capabilities: false,
             strict: false,
+            first_process: false,
             settings: SettingsArguments { strategy: None, arguments: None },
             quiet,
             verbose: false,
@@ -160,6 +184,17 @@ pub enum EngineArgument {
     Ptrace,
     /// seccomp user notification: cheaper
     Notify,
+}
+
+impl EngineArgument {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineArgument::Auto => "auto",
+            EngineArgument::Ptrace => "ptrace",
+            EngineArgument::Notify => "notify",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +217,9 @@ pub struct AnalyzeArguments {
     /// A library that is loaded before all others, as LD_PRELOAD; may be repeated
     #[arg(long, value_name = "FILE")]
     pub preload: Vec<PathBuf>,
+    /// A library that the programs may load, or a directory of plugins; may be repeated
+    #[arg(long = "module", value_name = "PATH")]
+    pub modules: Vec<PathBuf>,
     /// What to analyse beside the core, joined by commas
     #[arg(
         long,
@@ -210,6 +248,103 @@ pub struct AnalyzeArguments {
 
 fn layer_names() -> Vec<&'static str> {
     model::analysis::Layer::ALL.iter().map(|layer| layer.as_str()).collect()
+}
+
+#[derive(Debug, Args)]
+pub struct ContainerArguments {
+    /// Who runs it [default: docker, or podman where there is no docker]
+    #[arg(long, value_enum)]
+    pub engine: Option<ContainerEngine>,
+    /// The directory to write to; a further run adds to it [default: NAME.profgen]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Stop the container after so long: 60s, 5m, 1h
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub limit: Option<Duration>,
+    /// Stop it once its health check succeeds; with --exercise, start that then
+    #[arg(long)]
+    pub until_healthy: bool,
+    /// A line for the shell that makes the container work; when it is done, the container is stopped
+    #[arg(long, value_name = "CMD")]
+    pub exercise: Option<OsString>,
+    /// Do not run the container again under its profile
+    #[arg(long)]
+    pub no_verify: bool,
+    /// The static profgen that is mounted into the container (ci/static-build.sh makes one) [default:
+    /// this one where it is static, else `profgen-static` beside it]
+    #[arg(long, value_name = "FILE")]
+    pub tracer: Option<PathBuf>,
+    /// How to observe
+    #[arg(long, value_enum, default_value_t = EngineArgument::Auto)]
+    pub tracing_engine: EngineArgument,
+    /// Do not analyse the image's files
+    #[arg(long)]
+    pub no_static: bool,
+    /// Fail with status 125 when the record may have missed something
+    #[arg(long)]
+    pub strict: bool,
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// No progress and no summary
+    #[arg(long)]
+    pub quiet: bool,
+    /// Say more: what the profile cannot express
+    #[arg(long)]
+    pub verbose: bool,
+    /// Options of the engine, the image, and its command
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "IMAGE"
+    )]
+    pub words: Vec<OsString>,
+}
+
+/// `90`, `60s`, `5m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let seconds = match unit {
+        "h" => 3600,
+        "m" => 60,
+        _ => 1,
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a time as in 60s, 5m or 1h")?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ContainerEngine {
+    /// Docker, from an image
+    Docker,
+    /// Podman, from an image
+    Podman,
+    /// runc, from the directory of a bundle
+    Runc,
+    /// crun, from the directory of a bundle
+    Crun,
+}
+
+#[derive(Debug, Args)]
+pub struct InsideArguments {
+    /// The directory for the record
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How to observe
+    #[arg(long, value_enum, default_value_t = EngineArgument::Auto)]
+    pub tracing_engine: EngineArgument,
+    /// Give call sites no names
+    #[arg(long)]
+    pub no_static: bool,
+    /// The command is not the container's first process
+    #[arg(long)]
+    pub joined: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -390,7 +525,8 @@ pub struct EmitArguments {
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     pub output: PathBuf,
     /// The container runtimes that will load the profile, `runc`, `crun@1.8` or `none`, joined by
-    /// commas: what they need themselves is allowed too [default: as the format's users need it]
+    /// commas: what they need themselves is allowed too; `auto` asks docker or podman which it has
+    /// [default: as the format's users need it]
     #[arg(long, value_name = "RUNTIME")]
     pub runtime: Option<String>,
     /// Landlock's formats: the ABI of the kernel [default: the newest that the format has]

@@ -30,8 +30,10 @@ use nix::{
 use profiles::{
     landlock::Form,
     read::{Input, docker_default},
+    runtime::Target,
 };
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs::File,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -135,6 +137,20 @@ impl Place {
     }
 }
 
+/// For whom the seccomp profile of a bundle is.
+pub struct Profile {
+    /// The format's name.
+    pub format: &'static str,
+    /// The runtimes that will load it; none for those that most users of the format have.
+    pub targets: Option<BTreeSet<Target>>,
+}
+
+impl Default for Profile {
+    fn default() -> Profile {
+        Profile { format: "docker", targets: None }
+    }
+}
+
 /// A bundle that is open for writing.
 pub struct Bundle {
     path: PathBuf,
@@ -203,7 +219,7 @@ impl Bundle {
 ///
 /// # Errors
 /// With the file and the reason.
-pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
+pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Result<Vec<String>> {
     bundle.write_policy(policy)?;
     let landlock = paths::landlock(policy, PathOptions::default());
     bundle.write(REPORT, report(policy, &landlock)?.as_bytes())?;
@@ -211,7 +227,7 @@ pub fn render(bundle: &Bundle, policy: &Policy) -> anyhow::Result<Vec<String>> {
         // A process that was attached to and did nothing.
         return Ok(vec!["not written: no call was recorded".to_owned()]);
     }
-    let rendered = emit::render("docker", policy, None)?;
+    let rendered = emit::render(profile.format, policy, profile.targets.as_ref())?;
     bundle.write(SECCOMP, rendered.text.as_bytes())?;
     let rules = emit::rules(Form::Json, policy, &landlock)?;
     bundle.write(LANDLOCK, rules.text.as_bytes())?;

@@ -61,7 +61,7 @@ fn join(
     let traces = [trace];
     let analysis = match arguments.no_static {
         true => None,
-        false => Some(trace::predict(&traces, arguments.quiet)?),
+        false => Some(trace::predict(&traces, None, arguments.quiet)?),
     };
     let settings = committed.settings;
     let mut evidence = vec![Input::Policy(committed.clone())];

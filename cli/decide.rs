@@ -17,7 +17,7 @@ pub fn decide(arguments: &DecideArguments) -> Result<Status, Failure> {
         // Locked: a trace that ends meanwhile writes the same files.
         let bundle = Place::find(&arguments.policy)?.open()?;
         let policy = decided(files::policy(&arguments.policy)?, arguments, subject)?;
-        bundle::render(&bundle, &policy)?;
+        bundle::render(&bundle, &policy, &bundle::Profile::default())?;
         say_idle(&policy);
     } else {
         let policy = decided(files::policy(&arguments.policy)?, arguments, subject)?;

@@ -3,7 +3,7 @@
 use crate::{
     arguments::EmitArguments,
     exit::{Failure, Status, say},
-    files,
+    files, runtime,
 };
 use anyhow::Context;
 use filter::{Denied, Ruleset};
@@ -12,10 +12,10 @@ use model::{Policy, landlock::LandlockPolicy, policy::EvidenceKind};
 use profiles::{
     Options, Rendered, bpf, capabilities, capsicum, kubernetes,
     landlock::Form,
-    runtime::targets,
+    runtime::{Runtime, Target, targets},
     systemd::{self, Service},
 };
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
@@ -79,11 +79,28 @@ fn text(name: &str, policy: &Policy, arguments: &EmitArguments) -> anyhow::Resul
             Ok(systemd::render(Service { policy, landlock, capabilities })?)
         }
         kubernetes::NAME => {
-            let runtimes = targets(arguments.runtime.as_deref().unwrap_or("runc,crun"))?;
-            let options = Options { runtimes };
+            let usual = || Runtime::ALL.into_iter().map(Target::from).collect();
+            let options = Options { runtimes: runtimes(arguments)?.unwrap_or_else(usual) };
             Ok(kubernetes::render(policy, &options, &suspected())?)
         }
-        name => render(name, policy, arguments.runtime.as_deref()),
+        name => render(name, policy, runtimes(arguments)?.as_ref()),
+    }
+}
+
+/// What `--runtime` names; `auto` is what the engine here says of itself.
+fn runtimes(arguments: &EmitArguments) -> anyhow::Result<Option<BTreeSet<Target>>> {
+    match arguments.runtime.as_deref() {
+        Some("auto") => {
+            let target = runtime::auto(&arguments.format)?;
+            if !arguments.quiet {
+                let release =
+                    target.version.map_or_else(String::new, |version| format!(" {version}"));
+                say(&format!("{}: for {}{release}", arguments.format, target.runtime.name()));
+            }
+            Ok(Some([target].into()))
+        }
+        Some(list) => Ok(Some(targets(list)?)),
+        None => Ok(None),
     }
 }
 
@@ -128,11 +145,15 @@ pub fn rules(form: Form, policy: &Policy, landlock: &LandlockPolicy) -> anyhow::
 ///
 /// # Errors
 /// When there is no such format or runtime, or the format cannot hold the policy.
-pub fn render(format: &str, policy: &Policy, runtimes: Option<&str>) -> anyhow::Result<Rendered> {
+pub fn render(
+    format: &str,
+    policy: &Policy,
+    runtimes: Option<&BTreeSet<Target>>,
+) -> anyhow::Result<Rendered> {
     let format = profiles::format(format).context("no such format")?;
     let mut options = format.options();
-    if let Some(list) = runtimes {
-        options.runtimes = targets(list)?;
+    if let Some(runtimes) = runtimes {
+        options.runtimes = runtimes.clone();
     }
     Ok(format.render(policy, &options)?)
 }

@@ -23,7 +23,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// With the usual status: 125 for trace and run, whose command has statuses of its own; else 2.
+    /// With the usual status: 125 for trace, run and container, whose command has statuses of its own; else 2.
     pub fn usual(error: anyhow::Error) -> Failure {
         Failure { error, status: None }
     }
@@ -47,7 +47,11 @@ pub fn end(command: &str, result: Result<Status, Failure>) -> ! {
         Ok(Status::Like(Ended::Signal(name))) => die_like(&name),
         Err(Failure { error, status }) => {
             say(&format!("{error:#}"));
-            status.unwrap_or(if matches!(command, "trace" | "run") { 125 } else { 2 })
+            status.unwrap_or(if matches!(command, "trace" | "run" | "container" | "inside") {
+                125
+            } else {
+                2
+            })
         }
     };
     process::exit(code)

@@ -2,7 +2,7 @@
 
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
-    signal::Signal,
+    signal::{SigSet, Signal},
 };
 use std::{
     ffi::{CString, OsString},
@@ -47,8 +47,28 @@ fn is_ignored(signal: i32) -> bool {
 pub fn command_with_signals(
     argv: &[OsString],
 ) -> io::Result<(Result<Command, CommandError>, Signals)> {
+    command_with(argv, SigSet::empty())
+}
+
+/// The same for the first process of a container, which has to pass on what it is sent: the signals
+/// that engines send, and that programs take for requests.
+///
+/// # Errors
+/// As [`command_with_signals`].
+pub fn command_of_first_process(
+    argv: &[OsString],
+) -> io::Result<(Result<Command, CommandError>, Signals)> {
+    let passed =
+        [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGPWR, Signal::SIGIO];
+    command_with(argv, passed.into_iter().collect())
+}
+
+fn command_with(
+    argv: &[OsString],
+    passed: SigSet,
+) -> io::Result<(Result<Command, CommandError>, Signals)> {
     let unchanged = plain();
-    let (signals, blocked) = Signals::take()?;
+    let (signals, blocked) = Signals::take_with(passed)?;
     // A descriptor for each process: as many as there may be.
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).ok();
     if let Some((_, hard)) = descriptors {
@@ -64,7 +84,7 @@ pub fn command_with_signals(
 /// When the environment cannot be read; inside, when there is no such command.
 pub fn command_alone(argv: &[OsString]) -> io::Result<Result<Command, CommandError>> {
     let mut inherited = plain();
-    inherited.blocked = nix::sys::signal::SigSet::thread_get_mask()?;
+    inherited.blocked = SigSet::thread_get_mask()?;
     command(argv, inherited)
 }
 

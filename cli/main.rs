@@ -6,6 +6,7 @@ mod arguments;
 mod bundle;
 mod check;
 mod confirm;
+mod container;
 mod decide;
 mod diff;
 mod emit;
@@ -18,6 +19,7 @@ mod merge;
 mod profile_input;
 mod progress;
 mod run;
+mod runtime;
 mod simulate;
 mod summary;
 mod trace;
@@ -32,6 +34,8 @@ fn main() -> ! {
     let result = match arguments.command {
         Command::Trace(arguments) => trace::trace(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
+        Command::Container(arguments) => container::container(&arguments),
+        Command::Inside(arguments) => container::inside(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
         Command::Check(arguments) => check::check(&arguments),

@@ -2,30 +2,18 @@
 
 use crate::{arguments::TraceArguments, exit::say, trace::Written};
 use model::{
-    Policy, Trace,
+    Policy, Sysno, Trace,
     policy::{Entry, EvidenceKind, Origins},
 };
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// Prints the summary.
 pub fn print(bundle: &Path, trace: &Trace, written: &Written, arguments: &TraceArguments) {
-    let calls: u64 = trace
-        .programs
-        .iter()
-        .flat_map(|program| program.calls.values())
-        .map(|call| call.count)
-        .sum();
-    say(&format!(
-        "recorded {} ({}): {}, {} calls, {} distinct",
-        arguments.command.first().map_or_else(
-            || format!("pid {}", arguments.pid.unwrap_or_default()),
-            |name| name.to_string_lossy().into_owned()
-        ),
-        trace.engine.name.as_str(),
-        counted(trace.processes.len(), "process", "processes"),
-        calls,
-        trace.calls().len(),
-    ));
+    let subject = arguments.command.first().map_or_else(
+        || format!("pid {}", arguments.pid.unwrap_or_default()),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    recorded(&subject, std::slice::from_ref(trace));
     if arguments.verbose {
         calls_seen(trace);
     }
@@ -55,8 +43,23 @@ pub fn print(bundle: &Path, trace: &Trace, written: &Written, arguments: &TraceA
     }
 }
 
+/// Says how much was recorded.
+pub fn recorded(subject: &str, traces: &[Trace]) {
+    let programs = || traces.iter().flat_map(|trace| &trace.programs);
+    let calls: u64 =
+        programs().flat_map(|program| program.calls.values()).map(|call| call.count).sum();
+    let distinct: BTreeSet<Sysno> = traces.iter().flat_map(Trace::calls).collect();
+    let engine = traces.first().map_or("", |trace| trace.engine.name.as_str());
+    let processes = traces.iter().map(|trace| trace.processes.len()).sum();
+    say(&format!(
+        "recorded {subject} ({engine}): {}, {calls} calls, {} distinct",
+        counted(processes, "process", "processes"),
+        distinct.len(),
+    ));
+}
+
 /// `47 system calls (24 observed in 1 run, 14 variants of those, 9 implied)`
-fn allowed(policy: &Policy) -> String {
+pub fn allowed(policy: &Policy) -> String {
     let kind = |entry: &Entry| match &entry.origins {
         Origins { observed: Some(_), .. } => 0,
         Origins { predicted: Some(_), .. } => 1,
@@ -106,7 +109,7 @@ fn counted(number: usize, one: &str, many: &str) -> String {
 }
 
 /// As it can be typed in a shell.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

@@ -2,11 +2,11 @@
 
 use crate::{
     analyze::cache_directory,
-    arguments::{EngineArgument, TraceArguments},
-    bundle::{self, Bundle, Place},
+    arguments::{EngineArgument, SettingsArguments, TraceArguments},
+    bundle::{self, Bundle, Place, Profile},
     confirm,
     exit::{Failure, Status, say},
-    inherited::command_with_signals,
+    inherited::{command_of_first_process, command_with_signals},
     merge::settings,
     progress::Progress,
     summary,
@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow};
 use merger::merge;
 use model::{Analysis, Trace, analysis::Layer, document::to_json, trace::EngineName};
 use static_analyzer::{AnalyzeOptions, Executed};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
 
@@ -54,8 +54,11 @@ fn output(arguments: &TraceArguments) -> PathBuf {
 /// # Errors
 /// When nothing could be recorded.
 pub fn observe(arguments: &TraceArguments) -> Result<Trace, Failure> {
-    let (command, signals) =
-        command_with_signals(&arguments.command).context("cannot prepare the command")?;
+    let prepared = match arguments.first_process {
+        true => command_of_first_process(&arguments.command),
+        false => command_with_signals(&arguments.command),
+    };
+    let (command, signals) = prepared.context("cannot prepare the command")?;
     let command = match arguments.pid {
         Some(_) => None,
         None => Some(command.map_err(|error| Failure::with(error.status(), error.into()))?),
@@ -85,6 +88,7 @@ fn record(
         },
         signals,
         progress: Box::new(move |recorder| progress.show(recorder)),
+        first_process: arguments.first_process,
         measure: arguments.measure_capabilities || arguments.confirm_capabilities,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
@@ -128,37 +132,70 @@ fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Writ
             .into());
         }
     };
-    Ok(derive(&bundle, arguments)?)
+    let derivation = Derivation {
+        root: None,
+        no_static: arguments.no_static,
+        settings: &arguments.settings,
+        quiet: arguments.quiet,
+        profile: Profile::default(),
+    };
+    Ok(derive(&bundle, &derivation)?)
 }
 
-fn derive(bundle: &Bundle, arguments: &TraceArguments) -> anyhow::Result<Written> {
+/// How a bundle's files are made of its traces.
+pub struct Derivation<'a> {
+    /// Where the files of the runs are, and what that is called; none is where they ran.
+    pub root: Option<(&'a Path, &'a str)>,
+    /// Whether the analysis is left out.
+    pub no_static: bool,
+    /// How the policy is made.
+    pub settings: &'a SettingsArguments,
+    /// Whether nothing is said meanwhile.
+    pub quiet: bool,
+    /// For whom the seccomp profile is.
+    pub profile: Profile,
+}
+
+/// Analyses, merges and renders.
+///
+/// # Errors
+/// With the operation, the file and the reason.
+pub fn derive(bundle: &Bundle, how: &Derivation<'_>) -> anyhow::Result<Written> {
     let traces = bundle.traces()?;
-    let analysis = if arguments.no_static {
+    let analysis = if how.no_static {
         bundle.analysis()?
     } else {
-        let analysis = predict(&traces, arguments.quiet)?;
+        let analysis = predict(&traces, how.root, how.quiet)?;
         bundle.write(bundle::ANALYSIS, &to_json(&analysis)?)?;
         Some(analysis)
     };
     let evidence = bundle::together(traces, analysis, bundle.decided()?);
-    let settings = settings(&arguments.settings, &evidence);
+    let settings = settings(how.settings, &evidence);
     let policy = merge(evidence, settings);
-    let notes = bundle::render(bundle, &policy)?;
+    let notes = bundle::render(bundle, &policy, &how.profile)?;
     Ok(Written { policy, notes })
 }
 
-/// What all programs of the runs can do.
+/// What all programs of the runs can do, whose files are in `root`, a directory and what it is called,
+/// or else where they ran.
 ///
 /// # Errors
 /// When the analysis fails as a whole.
-pub fn predict(traces: &[Trace], quiet: bool) -> anyhow::Result<Analysis> {
-    let Executed { programs, modules, gone } = static_analyzer::executed(traces);
+pub fn predict(
+    traces: &[Trace],
+    root: Option<(&Path, &str)>,
+    quiet: bool,
+) -> anyhow::Result<Analysis> {
+    let Executed { programs, modules, gone } =
+        static_analyzer::executed(traces, root.map(|(path, _)| path));
     for path in gone.iter().filter(|_| !quiet) {
         say(&format!("not analysed: the file of {path} is not the one that ran, or is gone"));
     }
     let options = AnalyzeOptions {
         // What is executed under a name that the code holds was executed, or is not needed.
         layers: Layer::ALL.into_iter().filter(|layer| *layer != Layer::Exec).collect(),
+        root: root.map(|(path, _)| path.to_path_buf()),
+        root_name: root.map(|(_, name)| name.to_owned()),
         extra_modules: modules,
         lenient: true,
         cache: cache_directory(),

@@ -47,6 +47,9 @@ pub struct Options {
     /// Libraries that were loaded first, as LD_PRELOAD.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preload: Vec<Text>,
+    /// Further libraries, and directories of them, that every program was taken to load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<Text>,
     /// The layers that were analysed; `core` always is.
     pub layers: BTreeSet<Layer>,
 }

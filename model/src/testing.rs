@@ -397,11 +397,13 @@ fn phase() -> impl Strategy<Value = Phase> {
 }
 
 fn analysis_options() -> impl Strategy<Value = analysis::Options> {
-    (option::of(path()), vec(path(), 0..2), vec(path(), 0..2), btree_set(layer(), 0..4)).prop_map(
-        |(root, library_path, preload, layers)| analysis::Options {
+    let paths = || vec(path(), 0..2);
+    (option::of(path()), paths(), paths(), paths(), btree_set(layer(), 0..4)).prop_map(
+        |(root, library_path, preload, modules, layers)| analysis::Options {
             root,
             library_path,
             preload,
+            modules,
             layers,
         },
     )

@@ -6,16 +6,21 @@ use model::analysis::AnalysedProgram;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 use supervisor::elf_file::open_regular;
 
 /// A larger entry is not read.
 const ENTRY_MAX: u64 = 64 << 20;
+/// Names in a directory past these do not count.
+const NAMES_MAX: usize = 1 << 16;
 
 /// Where results are kept.
 #[derive(Debug, Clone)]
@@ -27,8 +32,8 @@ pub struct Cache(PathBuf);
 struct Entry {
     /// Names the question: [`question`].
     question: String,
-    /// The files that the answer depends on, as paths outside of the root, and their hashes; an
-    /// empty hash is a file that is not there.
+    /// The files that the answer depends on, as paths outside of the root, and their hashes; of a
+    /// directory the names in it count, and an empty hash is of what is not there.
     inputs: BTreeMap<String, String>,
     answer: AnalysedProgram,
 }
@@ -44,9 +49,20 @@ pub fn question(parts: &[&[u8]]) -> String {
     hex(&hasher.finalize())
 }
 
-/// The hash of a file; empty when there is none to be read.
+/// The hash of a file, or of the names in a directory; empty when there is none to be read.
 fn hash(path: &Path) -> String {
-    contents(path).map_or_else(|_| String::new(), |data| hex(&Sha256::digest(data)))
+    if let Ok(data) = contents(path) {
+        return hex(&Sha256::digest(data));
+    }
+    let Ok(entries) = fs::read_dir(path) else { return String::new() };
+    let names: BTreeSet<_> =
+        entries.take(NAMES_MAX).filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    let mut hasher = Sha256::new();
+    for name in names {
+        hasher.update(name.as_bytes());
+        hasher.update([0]);
+    }
+    hex(&hasher.finalize())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -110,7 +126,6 @@ impl Cache {
 mod tests {
     use super::*;
     use model::Text;
-    use std::collections::BTreeSet;
 
     fn answer() -> AnalysedProgram {
         AnalysedProgram {
@@ -139,6 +154,19 @@ mod tests {
         fs::remove_file(&missing).unwrap();
         assert_eq!(cache.get(&question), Some(answer()));
         fs::write(&there, "b").unwrap();
+        assert_eq!(cache.get(&question), None);
+    }
+
+    #[test]
+    fn an_answer_holds_while_a_directory_has_the_same_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(&directory.path().join("cache"));
+        let listed = directory.path().join("listed");
+        fs::create_dir(&listed).unwrap();
+        let question = question(&[b"what"]);
+        cache.put(&question, std::slice::from_ref(&listed), &answer());
+        assert_eq!(cache.get(&question), Some(answer()));
+        fs::write(listed.join("new"), "").unwrap();
         assert_eq!(cache.get(&question), None);
     }
 

@@ -8,6 +8,7 @@ use crate::{
 };
 use model::analysis::Layer;
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -66,6 +67,9 @@ pub struct Closure<'a> {
     pub interpreter: Option<usize>,
     /// What was not found.
     pub missing: Vec<Missing>,
+    /// Paths inside the root beside those of the modules that decided what was taken: where nothing
+    /// was found, or nothing that fits, and configuration.
+    pub consulted: BTreeSet<PathBuf>,
     musl: bool,
     next: usize,
 }
@@ -142,6 +146,7 @@ impl<'a> Closure<'a> {
             modules: vec![program],
             interpreter: None,
             missing: Vec::new(),
+            consulted: BTreeSet::new(),
             musl: false,
             next: 0,
         };
@@ -204,13 +209,19 @@ impl<'a> Closure<'a> {
             if name.contains(&b'/') { vec![wanted.to_owned()] } else { self.candidates(name, by) };
         let mut refused = None;
         for candidate in candidates {
-            let Some(path) = self.search.root.file(&candidate) else { continue };
+            let Some(path) = self.search.root.file(&candidate) else {
+                self.consulted.insert(candidate);
+                continue;
+            };
             if let Some(at) = self.modules.iter().position(|module| module.path == path) {
                 return Some(at);
             }
             match self.files.read(&path) {
                 // Wrong machine: the loader goes on (open_verify in dl-load.c).
-                Err(error) => refused = Some(format!("{}: {error}", path.display())),
+                Err(error) => {
+                    refused = Some(format!("{}: {error}", path.display()));
+                    self.consulted.insert(path);
+                }
                 Ok(_) => return self.add(path, Some(by), layer, reason),
             }
         }

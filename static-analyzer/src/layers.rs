@@ -1,15 +1,18 @@
 //! Code that comes into a process beside what the loader maps for it: which files, for which reason,
 //! and what of them is called. What is wanted shows in the strings that live code holds.
 
+mod converters;
+mod pam;
+pub mod plugins;
+mod services;
+
 use crate::{
     closure::Closure,
     elf::{Elf, SymbolKind},
     files::Files,
     link::{Place, Program},
     phases::{finalise, initialise},
-    ranges::Ranges,
     reach::Reach,
-    sweep,
 };
 use model::analysis::Layer;
 use std::{
@@ -23,14 +26,6 @@ use std::{
 
 /// Longer strings are no names.
 const STRING_MAX: usize = 4096;
-/// Converters past these are not looked at.
-const CONVERTERS_MAX: usize = 1024;
-/// Who holds this name reads which name services are configured (nsswitch.conf(5)).
-const NSSWITCH: &[u8] = b"/etc/nsswitch.conf";
-/// Who holds a name that ends so loads converters from that directory.
-const GCONV_CACHE: &[u8] = b"/gconv/gconv-modules.cache";
-/// What a converter is called by (gconv.h).
-const CONVERTER: [&[u8]; 3] = [b"gconv", b"gconv_init", b"gconv_end"];
 
 /// What is called of a file that was opened.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,110 +71,18 @@ pub fn open(
     layers: &BTreeSet<Layer>,
 ) -> BTreeSet<Opened> {
     let mut found = BTreeSet::new();
-    if layers.contains(&Layer::Nss) && strings.contains(NSSWITCH) {
-        name_services(files, closure, &mut found);
+    if layers.contains(&Layer::Nss) {
+        services::open(files, closure, strings, &mut found);
     }
-    if layers.contains(&Layer::Gconv)
-        && let Some(cache) = strings.iter().find(|string| string.ends_with(GCONV_CACHE))
-        && let Some(directory) = Path::new(OsStr::from_bytes(cache)).parent()
-    {
-        converters(files, closure, directory, &mut found);
+    if layers.contains(&Layer::Gconv) {
+        converters::open(files, closure, strings, &mut found);
     }
     if layers.contains(&Layer::Dlopen) {
         libraries(closure, strings, &mut found);
+        pam::open(files, closure, strings, &mut found);
     }
     closure.finish();
     found
-}
-
-/// The modules of the services that nsswitch.conf names for any database, or that glibc takes
-/// without it (nss/nss_database.c).
-fn name_services(files: &Files, closure: &mut Closure<'_>, found: &mut BTreeSet<Opened>) {
-    let text = files.root.text("/etc/nsswitch.conf");
-    let text = text.as_deref().unwrap_or("passwd: files\nhosts: dns files\n");
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let Some((database, services)) = line.split_once(':') else { continue };
-        let name = |service: &&str| {
-            service.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter))
-        };
-        for service in services.split_whitespace().filter(name) {
-            let prefix = format!("_nss_{service}_");
-            // glibc has some of them in itself.
-            let built_in = closure
-                .modules
-                .iter()
-                .any(|module| module.layer == Layer::Core && exports(&module.elf, &prefix));
-            if built_in {
-                continue;
-            }
-            let reason = format!("nsswitch.conf: {}: {service}", database.trim());
-            let library = format!("libnss_{service}.so.2");
-            // A service without a module is passed over.
-            let number = closure.open_quietly(library.as_bytes(), Layer::Nss, &reason);
-            if let Some(path) = number.map(|number| closure.modules[number].path.clone()) {
-                let interface = Interface::Prefix(prefix);
-                found.insert(Opened { layer: Layer::Nss, path, interface });
-            }
-        }
-    }
-}
-
-fn exports(elf: &Elf, prefix: &str) -> bool {
-    elf.symbols
-        .iter()
-        .any(|symbol| symbol.defined && elf.bytes_of(&symbol.name).starts_with(prefix.as_bytes()))
-}
-
-/// The converters in a directory. There are hundreds, and hardly one has a system call: of those
-/// that have none, only what they call elsewhere counts.
-fn converters(
-    files: &Files,
-    closure: &mut Closure<'_>,
-    directory: &Path,
-    found: &mut BTreeSet<Opened>,
-) {
-    let Some(inside) = files.root.resolve(directory) else { return };
-    let Ok(entries) = fs::read_dir(files.root.outside(&inside)) else { return };
-    let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
-    names.sort();
-    names.retain(|name| name.as_bytes().ends_with(b".so"));
-    let siblings: BTreeSet<_> = names.iter().cloned().collect();
-    for name in names.into_iter().take(CONVERTERS_MAX) {
-        let Some(path) = files.root.file(&inside.join(&name)) else { continue };
-        let Ok(elf) = files.read(&path) else { continue };
-        let reason = "converter of character sets";
-        if enters_kernel(&elf) {
-            let number = closure.add(path.clone(), None, Layer::Gconv, reason);
-            if number.is_some() {
-                found.insert(Opened { layer: Layer::Gconv, path, interface: Interface::All });
-            }
-        } else if CONVERTER.iter().any(|name| !elf.defined(name).is_empty()) {
-            // They find one another beside themselves.
-            let beside = |needed: &Vec<u8>| siblings.contains(OsStr::from_bytes(needed));
-            for needed in elf.dynamic.needed.iter().filter(|needed| !beside(needed)) {
-                let reason = format!("needed by {}", name.to_string_lossy());
-                closure.open(needed, Layer::Gconv, &reason);
-            }
-            found.insert(Opened { layer: Layer::Gconv, path, interface: Interface::Imports });
-        }
-    }
-}
-
-/// Whether an instruction that enters the kernel is anywhere in the functions of a file.
-fn enters_kernel(elf: &Elf) -> bool {
-    const BYTES: [[u8; 2]; 3] = [[0x0f, 0x05], [0xcd, 0x80], [0x0f, 0x34]];
-    let bytes = |code: &std::ops::Range<u64>| {
-        let size = usize::try_from(code.end - code.start).unwrap_or(usize::MAX);
-        let bytes = elf.from(code.start).unwrap_or_default();
-        &bytes[..size.min(bytes.len())]
-    };
-    let maybe = elf
-        .code
-        .iter()
-        .any(|code| bytes(code).windows(2).any(|pair| BYTES.iter().any(|enters| pair == enters)));
-    // The bytes may be a part of another instruction.
-    maybe && sweep::enters_kernel(elf, &Ranges::of(elf))
 }
 
 /// The libraries whose names live code holds: `libgcc_s.so.1`, `/usr/lib/x/plugin.so`.
@@ -266,6 +169,8 @@ pub fn programs(files: &Files, strings: &BTreeSet<Vec<u8>>) -> BTreeSet<PathBuf>
             found.is_some_and(|path| is_program(&path))
         })
         .filter(|path| !path.as_os_str().as_bytes().windows(3).any(|part| part == b".so"))
+        // What is there depends on who looks: /proc/self/exe is profgen.
+        .filter(|path| !path.starts_with("/proc"))
         .map(Path::to_path_buf)
         .collect()
 }

@@ -47,6 +47,8 @@ const CONFIGURATION: [&str; 3] =
 pub struct AnalyzeOptions {
     /// The directory that stands for `/`.
     pub root: Option<PathBuf>,
+    /// What the document calls the root, where its path will not be there again.
+    pub root_name: Option<String>,
     /// As LD_LIBRARY_PATH.
     pub library_path: Vec<PathBuf>,
     /// As LD_PRELOAD.
@@ -58,6 +60,8 @@ pub struct AnalyzeOptions {
     pub extra_modules: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// A program that cannot be analysed is a gap instead of an error.
     pub lenient: bool,
+    /// Further libraries, or directories of them, that every program may load: in layer dlopen.
+    pub modules: Vec<PathBuf>,
     /// What is proved; all of it, unless the worth of a tier is to be measured.
     pub precision: Precision,
     /// Where results are kept between runs.
@@ -93,6 +97,9 @@ pub fn analyze(
     let root = Root::new(options.root.as_deref());
     let search = Search::new(&root, &options.library_path);
     let files = Files::new(root, options.precision);
+    if let Some(path) = layers::plugins::missing(&files, &options.modules) {
+        return Err(AnalyzeError::NotFound(path.to_owned()));
+    }
     let mut found = BTreeMap::new();
     let mut executed = Vec::new();
     for path in programs {
@@ -131,9 +138,13 @@ pub fn analyze(
     }
     let text = |path: &PathBuf| Text::from(path.as_path());
     let asked = Options {
-        root: options.root.as_ref().map(text),
+        root: match &options.root_name {
+            Some(name) => Some(Text::from(name.as_str())),
+            None => options.root.as_ref().map(text),
+        },
         library_path: options.library_path.iter().map(text).collect(),
         preload: options.preload.iter().map(text).collect(),
+        modules: options.modules.iter().map(text).collect(),
         layers: options.layers.iter().copied().chain([Layer::Core]).collect(),
     };
     let programs: Vec<AnalysedProgram> = found.into_values().collect();
@@ -227,7 +238,7 @@ fn cached(
     let (program, mut inputs) = one(files, search, path.clone(), options)?;
     inputs.push(path);
     inputs.extend(CONFIGURATION.iter().map(PathBuf::from));
-    let outside: Vec<PathBuf> = inputs.iter().map(|path| files.root.outside(path)).collect();
+    let outside: Vec<PathBuf> = inputs.iter().map(|path| files.root.place(path)).collect();
     cache.put(&question, &outside, &program);
     Ok(program)
 }
@@ -259,10 +270,13 @@ fn one(
         Err(error) => return Err(error),
     };
     let mut opened = BTreeSet::new();
-    for extra in options.extra_modules.get(&path).into_iter().flatten() {
-        let Some(extra) = files.root.file(extra) else { continue };
+    let seen = options.extra_modules.get(&path).into_iter().flatten();
+    let seen = seen.map(|path| (path.clone(), "loaded in a run"));
+    let asked = layers::plugins::of(files, &mut closure, &options.modules);
+    for (extra, reason) in seen.chain(asked.into_iter().map(|path| (path, "asked for"))) {
+        let Some(extra) = files.root.file(&extra) else { continue };
         if closure.modules.iter().all(|module| module.path != extra) {
-            closure.add(extra.clone(), None, Layer::Dlopen, "loaded in a run");
+            closure.add(extra.clone(), None, Layer::Dlopen, reason);
             let interface = Interface::All;
             opened.insert(Opened { layer: Layer::Dlopen, path: extra, interface });
         }
@@ -285,6 +299,7 @@ fn one(
         }
     };
     let missing = closure.missing;
+    let consulted = closure.consulted;
     let more = |reach: &mut Reach<'_>| {
         for layer in Layer::ALL {
             layers::root(files, &program, reach, &opened, layer);
@@ -309,6 +324,7 @@ fn one(
     let mut inputs = vec![executable.clone()];
     inputs.extend(program.modules.iter().map(|linked| linked.module.path.clone()));
     inputs.extend(opened.iter().map(|opened| opened.path.clone()));
+    inputs.extend(consulted);
     let program = AnalysedProgram {
         path: Text::from(path.as_path()),
         script,
@@ -320,7 +336,7 @@ fn one(
             .collect(),
         opens: layers::paths(&strings).map(Text::from).collect(),
         gaps,
-        assumptions: assumptions(options),
+        assumptions: assumptions(options, &opened),
     };
     Ok((program, inputs))
 }
@@ -334,7 +350,7 @@ fn link(files: &Files, closure: &Closure<'_>) -> Program {
     Program::new(linked, closure.interpreter)
 }
 
-fn assumptions(options: &AnalyzeOptions) -> BTreeSet<String> {
+fn assumptions(options: &AnalyzeOptions, opened: &BTreeSet<Opened>) -> BTreeSet<String> {
     let mut found = BTreeSet::from([
         "functions keep to the calling convention of their platform: registers that it says are kept are kept, and no function writes into another's part of the stack except through pointers that it was given".to_owned(),
         "a pointer into an object is not moved past the object's end to reach another one".to_owned(),
@@ -342,6 +358,13 @@ fn assumptions(options: &AnalyzeOptions) -> BTreeSet<String> {
     ]);
     if options.preload.is_empty() {
         found.insert("LD_PRELOAD and LD_AUDIT are not set".to_owned());
+    }
+    let passive = opened.iter().filter(|opened| opened.interface == Interface::Imports).count();
+    if passive > 0 {
+        found.insert(format!(
+            "of {passive} converters of character sets, which hold no system call, only what they \
+             call elsewhere counts"
+        ));
     }
     found
 }

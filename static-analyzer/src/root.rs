@@ -65,6 +65,21 @@ impl Root {
         fs::metadata(self.outside(&path)).ok()?.is_file().then_some(path)
     }
 
+    /// Where outside of the root a path leads to; when it leads nowhere, the first part of the way
+    /// that is not there.
+    pub fn place(&self, inside: &Path) -> PathBuf {
+        let mut missing = inside;
+        for ancestor in inside.ancestors() {
+            if let Some(resolved) = self.resolve(ancestor) {
+                let next = missing.strip_prefix(ancestor).ok().and_then(|rest| rest.iter().next());
+                let place = self.outside(&resolved);
+                return next.map_or(place.clone(), |next| place.join(next));
+            }
+            missing = ancestor;
+        }
+        self.outside(inside)
+    }
+
     /// Whether it is the machine's own.
     pub fn is_real(&self) -> bool {
         self.0 == Path::new("/")
@@ -111,5 +126,10 @@ mod tests {
         assert_eq!(file("/loop"), None);
         assert_eq!(file("/lib"), None);
         assert_eq!(file("/etc/passwd"), None);
+        let place = |path: &str| root.place(Path::new(path));
+        assert_eq!(place("/lib/b.so"), at("usr/lib/a.so"));
+        assert_eq!(place("/lib/c.so"), at("usr/lib/c.so"));
+        assert_eq!(place("/lib/x86/c.so"), at("usr/lib/x86"));
+        assert_eq!(place("/opt/lib/c.so"), at("opt"));
     }
 }

@@ -1,11 +1,11 @@
 //! What there is to analyse of runs: the programs that they executed, with what was mapped into
 //! them, as far as the files that ran are still there.
 
-use crate::sites::ran;
+use crate::{root::Root, sites::ran};
 use model::{Text, Trace, trace::Module};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use supervisor::elf_file::{ElfFile, open_regular};
 
@@ -25,12 +25,13 @@ pub struct Executed {
 }
 
 /// Collects them. Of a program of which runs executed several versions, the one counts that is
-/// there now.
-pub fn executed(traces: &[Trace]) -> Executed {
+/// there now. The paths of the runs are inside `root`: none is the machine's own.
+pub fn executed(traces: &[Trace], root: Option<&Path>) -> Executed {
+    let root = Root::new(root);
     let mut left = TOTAL_BUDGET;
     let mut known = BTreeMap::<Module, bool>::new();
     let mut is_there = |module: &Module| {
-        *known.entry(module.clone()).or_insert_with(|| is_the_file(module, &mut left))
+        *known.entry(module.clone()).or_insert_with(|| is_the_file(&root, module, &mut left))
     };
     let mut found = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
     let mut gone = BTreeSet::new();
@@ -56,8 +57,9 @@ pub fn executed(traces: &[Trace]) -> Executed {
     }
 }
 
-fn is_the_file(module: &Module, left: &mut u64) -> bool {
-    let Ok(file) = open_regular(module.path.as_path()) else { return false };
+fn is_the_file(root: &Root, module: &Module, left: &mut u64) -> bool {
+    let Some(inside) = root.file(module.path.as_path()) else { return false };
+    let Ok(file) = open_regular(&root.outside(&inside)) else { return false };
     let Ok(elf) = ElfFile::new(&file, FILE_BUDGET.min(*left)) else { return false };
     let same = ran(module, &file, &elf, left);
     *left = left.saturating_sub(elf.used());
@@ -72,7 +74,6 @@ mod tests {
         strategy::{Strategy, ValueTree},
         test_runner::TestRunner,
     };
-    use std::path::Path;
     use supervisor::testing::{sample, write_elf};
 
     fn module(path: &Path, build_id: &str) -> Module {
@@ -109,11 +110,11 @@ mod tests {
         ];
         let mut older = trace.clone();
         older.programs = vec![program(&app, vec![module(&app, "cd")])];
-        let found = executed(&[older.clone(), trace]);
+        let found = executed(&[older.clone(), trace], None);
         assert_eq!(found.programs, std::slice::from_ref(&app));
         assert_eq!(found.modules, BTreeMap::from([(app.clone(), vec![library])]));
         assert_eq!(found.gone, BTreeSet::from([Text::from(gone.as_path())]));
-        let found = executed(&[older]);
+        let found = executed(&[older], None);
         assert_eq!((found.programs.len(), found.gone.len()), (0, 1));
     }
 }

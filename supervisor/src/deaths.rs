@@ -48,6 +48,8 @@ struct Shared {
     dead: Mutex<Vec<(i32, Option<Ended>)>>,
     /// Set when `dead` has something.
     news: AtomicBool,
+    /// Set when `dead` has the command, which the server may have to act on at once.
+    ended: AtomicBool,
     /// No task is left that has the filter.
     all: AtomicBool,
     /// The server has heard of that, or is gone.
@@ -71,6 +73,7 @@ impl Deaths {
             pidfds: Mutex::default(),
             dead: Mutex::default(),
             news: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             all: AtomicBool::new(false),
             heard: AtomicBool::new(false),
             command,
@@ -112,6 +115,7 @@ impl Deaths {
         if self.shared.news.load(Ordering::Relaxed)
             && self.shared.news.swap(false, Ordering::AcqRel)
         {
+            self.shared.ended.store(false, Ordering::Release);
             std::mem::take(&mut *lock(&self.shared.dead))
         } else {
             Vec::new()
@@ -140,12 +144,17 @@ impl Shared {
         loop {
             // The server may just be about to block: it is woken until it has heard.
             let waking = self.all.load(Ordering::Acquire) && !self.heard.load(Ordering::Acquire);
-            let timeout = if waking { EpollTimeout::from(1_u8) } else { EpollTimeout::NONE };
+            let urgent = self.ended.load(Ordering::Acquire) && !self.heard.load(Ordering::Acquire);
+            let timeout =
+                if waking || urgent { EpollTimeout::from(1_u8) } else { EpollTimeout::NONE };
             match self.epoll.wait(&mut events, timeout) {
                 Ok(count) => events[..count].iter().for_each(|event| self.take_in(event.data())),
                 Err(Errno::EINTR) => {}
                 // Not with valid arguments.
                 Err(_) => return,
+            }
+            if urgent && !waking {
+                let _ = pthread_kill(server, WAKE);
             }
             if self.all.load(Ordering::Acquire) {
                 if !self.heard.load(Ordering::Acquire) {
@@ -170,6 +179,9 @@ impl Shared {
         lock(&self.pidfds).remove(&process);
         lock(&self.dead).push((process, ended));
         self.news.store(true, Ordering::Release);
+        if process == self.command {
+            self.ended.store(true, Ordering::Release);
+        }
     }
 }
 

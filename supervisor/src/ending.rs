@@ -16,12 +16,20 @@ pub struct Ending {
     signals: Signals,
     last: Option<Signal>,
     command_ended: bool,
+    /// Whether the command's end is that of all it has left.
+    with_command: bool,
 }
 
 impl Ending {
     /// Nothing has arrived yet.
     pub fn new(signals: &Signals) -> Ending {
-        Ending { signals: signals.clone(), last: None, command_ended: false }
+        Ending { signals: signals.clone(), last: None, command_ended: false, with_command: false }
+    }
+
+    /// The same, and when the command ends, what it has left behind is killed if `yes`: as the kernel
+    /// does when a container's first process ends (pid_namespaces(7)).
+    pub fn with_command(self, yes: bool) -> Ending {
+        Ending { with_command: yes, ..self }
     }
 
     /// The signal that interrupted the run, if one did.
@@ -37,7 +45,13 @@ impl Ending {
     /// Acts on signals that arrived since the last call; `live` are the processes that are still
     /// there. Says whether there were any.
     pub fn check<I: Iterator<Item = i32>>(&mut self, live: impl FnOnce() -> I) -> bool {
-        let Some((count, signal)) = self.signals.arrived() else { return false };
+        let arrived = self.signals.arrived();
+        if self.with_command && self.command_ended {
+            signal_all(live(), Signal::SIGKILL);
+            self.last = arrived.map(|(_, signal)| signal).or(self.last);
+            return arrived.is_some();
+        }
+        let Some((count, signal)) = arrived else { return false };
         self.last = Some(signal);
         if count >= PATIENCE {
             signal_all(live(), Signal::SIGKILL);

@@ -61,7 +61,16 @@ impl Signals {
     /// # Errors
     /// When the kernel refuses a handler or a thread.
     pub fn take() -> std::io::Result<(Signals, SigSet)> {
-        let mut taken = SigSet::empty();
+        Signals::take_with(SigSet::empty())
+    }
+
+    /// The same, and the signals of `passed` are passed on too, though they ask nobody to end: what
+    /// the first process of a container has to do for the command that it stands before.
+    ///
+    /// # Errors
+    /// As [`Signals::take`].
+    pub fn take_with(passed: SigSet) -> std::io::Result<(Signals, SigSet)> {
+        let mut taken = passed;
         for signal in ENDING {
             if !ignored(signal)? {
                 taken.add(signal);
@@ -131,9 +140,15 @@ fn ignored(signal: Signal) -> nix::Result<bool> {
 fn take_signals(shared: &Shared, taken: &SigSet, worker: Pthread) {
     loop {
         let Some((signal, typed)) = next(taken) else { return };
+        let command = shared.command.load(Ordering::SeqCst);
+        if !ENDING.contains(&signal) {
+            if command > 0 && !typed {
+                let _ = kill(Pid::from_raw(command), signal);
+            }
+            continue;
+        }
         shared.last.store(signal as i32, Ordering::SeqCst);
         let count = shared.count.fetch_add(1, Ordering::SeqCst) + 1;
-        let command = shared.command.load(Ordering::SeqCst);
         if command > 0 && !typed {
             let _ = kill(Pid::from_raw(command), signal);
         } else if command == 0 {

@@ -20,6 +20,7 @@ mod held;
 mod hostile;
 mod landlock;
 mod lint;
+mod loaded;
 mod predicted;
 mod privileges;
 mod record;

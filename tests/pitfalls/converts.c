@@ -1,7 +1,7 @@
 // Shows iconv: its converters are libraries that it opens.
 //# build converts: gcc -O2 -o $OUT $SRC
 //# must: exit_group openat read mmap
-//# module: .so gconv
+//# assumption: converters
 //# not: reboot sethostname
 #include <iconv.h>
 

@@ -3,6 +3,7 @@
 //! The own daemon has its data, state and socket in a temporary directory and leaves the machine's network alone:
 //! no bridge and no packet filter rules, so containers run with `--network none`.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -18,6 +19,7 @@ pub struct Docker {
     daemon: Option<(Child, TempDir)>,
     host: Option<String>,
     image: String,
+    more: RefCell<Vec<String>>,
 }
 
 /// Why Docker cannot be used here, worded for [`super::skip`].
@@ -38,7 +40,8 @@ impl Docker {
     /// Finds or starts a daemon and imports the image; `Err` says why dockerd cannot run here.
     pub fn start() -> Result<Docker, String> {
         let image = format!("profgen-test-{}", std::process::id());
-        let mut docker = Docker { daemon: None, host: None, image };
+        let more = RefCell::default();
+        let mut docker = Docker { daemon: None, host: None, image, more };
         if !answers(None) {
             // A short path, as the name of a socket below it has at most 107 bytes.
             let home = tempfile::Builder::new()
@@ -78,13 +81,27 @@ impl Docker {
         fs::copy(busybox, root.path().join("bin/busybox")).expect("copy busybox");
         let wrapper = fixtures::build("extra-call").expect("the extra-call wrapper");
         fs::copy(wrapper, root.path().join("bin/extra-call")).expect("copy extra-call");
+        self.import_as(root.path(), &self.image, &[]);
+    }
+
+    /// `docker import` of a directory, with changes as in a Dockerfile; gives the image's name.
+    pub fn import(&self, root: &Path, changes: &[&str]) -> String {
+        let name = format!("{}-{}", self.image, self.more.borrow().len());
+        self.import_as(root, &name, changes);
+        self.more.borrow_mut().push(name.clone());
+        name
+    }
+
+    fn import_as(&self, root: &Path, name: &str, changes: &[&str]) {
         let mut tar = Command::new("tar")
-            .args(["-C".as_ref(), root.path().as_os_str(), "-c".as_ref(), ".".as_ref()])
+            .args(["-C".as_ref(), root.as_os_str(), "-c".as_ref(), ".".as_ref()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("run tar");
         let output = client(self.host.as_deref())
-            .args(["import", "-", &self.image])
+            .arg("import")
+            .args(changes.iter().flat_map(|change| ["--change", change]))
+            .args(["-", name])
             .stdin(tar.stdout.take().expect("tar's output"))
             .output()
             .expect("run docker import");
@@ -94,6 +111,25 @@ impl Docker {
             "docker import: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// The name of the image.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// A program that finds this daemon.
+    pub fn client_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("PATH", PATH).stdin(Stdio::null());
+        command.envs(self.host.as_ref().map(|host| ("DOCKER_HOST", host)));
+        command
+    }
+
+    /// The containers that there are, running or not.
+    pub fn containers(&self) -> String {
+        let output = client(self.host.as_deref()).args(["ps", "--all", "--quiet"]).output();
+        String::from_utf8_lossy(&output.expect("run docker ps").stdout).into_owned()
     }
 
     /// `docker run` with options, then the command inside the image.
@@ -108,7 +144,9 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         // Nothing here may panic: the test may be failing already.
-        let _ = client(self.host.as_deref()).args(["rmi", "--force", &self.image]).output();
+        let mut remove = client(self.host.as_deref());
+        remove.args(["rmi", "--force", &self.image]).args(&*self.more.borrow());
+        let _ = remove.output();
         if let Some((child, _)) = &mut self.daemon {
             let _ = Command::new("kill").arg(child.id().to_string()).status();
             let _ = child.wait();

@@ -12,6 +12,7 @@ pub mod http;
 pub mod judge;
 pub mod oci;
 pub mod pitfall;
+pub mod plain;
 pub mod run;
 pub mod strace;
 pub mod workload;
@@ -27,6 +28,19 @@ pub fn tests_dir() -> PathBuf {
 /// The binary under test.
 pub fn profgen() -> &'static str {
     env!("CARGO_BIN_EXE_profgen")
+}
+
+/// A static build of the binary under test, as containers need it: built anew when its sources changed, by one
+/// test process at a time.
+pub fn static_profgen() -> PathBuf {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static.lock");
+    let script = top.join("ci/static-build.sh");
+    let build = Command::new("flock").arg(lock).arg(script).arg("--debug").output();
+    let build = build.expect("run ci/static-build.sh");
+    let said = String::from_utf8_lossy(&build.stderr);
+    assert!(build.status.success(), "ci/static-build.sh failed: {said}");
+    top.join("target/static/profgen-debug")
 }
 
 /// The search path of everything that the tests run: the distribution's programs, whatever the developer's shell has.

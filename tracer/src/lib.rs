@@ -48,6 +48,9 @@ pub struct Options {
     pub signals: Signals,
     /// Called after each event.
     pub progress: Box<dyn Fn(&Recorder)>,
+    /// Whether the command's end is the end of all that it has left behind, as in a container whose
+    /// first process it is.
+    pub first_process: bool,
     /// Whether to count what the kernel is asked about capabilities, where it lets us.
     pub measure: bool,
     /// Written into the trace: the version of profgen.

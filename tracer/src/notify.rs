@@ -93,7 +93,7 @@ impl<'a> Engine<'a> {
             watched: HashSet::new(),
             last: 0,
             executing: HashMap::new(),
-            ending: Ending::new(&options.signals),
+            ending: Ending::new(&options.signals).with_command(options.first_process),
             ended: None,
         };
         engine.recorder.start(child.pid.as_raw());
@@ -120,6 +120,10 @@ impl<'a> Engine<'a> {
                 Received::Gone => self.recorder.lost_call(),
                 Received::Woken if self.deaths.all() => break,
                 Received::Woken => {}
+            }
+            if self.ended.is_some() {
+                // What was made while the others were killed has just shown itself.
+                self.ending.check(|| self.recorder.live());
             }
             (options.progress)(&self.recorder);
         }

@@ -165,7 +165,7 @@ impl<'a> Engine<'a> {
             tracees: HashMap::new(),
             came_and_went: HashSet::new(),
             calls,
-            ending: Ending::new(&options.signals),
+            ending: Ending::new(&options.signals).with_command(options.first_process),
             ended: None,
             options,
         }

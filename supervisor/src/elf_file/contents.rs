@@ -7,8 +7,8 @@ use super::{ElfError, ElfFile, identity::hex};
 use object::{
     Endianness,
     elf::{
-        FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, PT_NOTE, SHT_DYNSYM, SHT_STRTAB,
-        SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC,
+        FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PT_INTERP, PT_LOAD, PT_NOTE, SHT_DYNSYM,
+        SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC,
     },
     pod::slice_from_all_bytes,
     read::{
@@ -124,6 +124,14 @@ impl ElfFile<'_> {
         by_class!(self.segments_of())
     }
 
+    /// Whether the kernel has a loader run it: not so for a static executable.
+    ///
+    /// # Errors
+    /// When the headers cannot be read.
+    pub fn has_interpreter(&self) -> Result<bool, ElfError> {
+        by_class!(self.has_interpreter_of())
+    }
+
     /// The symbols of a table; none without one.
     ///
     /// # Errors
@@ -186,6 +194,11 @@ impl ElfFile<'_> {
             Segment { address: segment.p_vaddr(endian).into(), offset, size }
         });
         Ok(segments.collect())
+    }
+
+    fn has_interpreter_of<H: FileHeader>(&self) -> Result<bool, ElfError> {
+        let (mut segments, endian) = self.program_headers::<H>()?;
+        Ok(segments.any(|segment| segment.p_type(endian) == PT_INTERP))
     }
 
     fn build_id_of<H: FileHeader>(&self) -> Result<Option<String>, ElfError> {
