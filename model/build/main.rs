@@ -7,6 +7,7 @@ mod calls;
 mod capabilities;
 mod capsicum;
 mod constants;
+mod descriptors;
 mod file_ops;
 mod flags;
 mod landlock;
@@ -46,6 +47,7 @@ fn generate() -> Result<()> {
     write("capabilities.rs", &capabilities::emit(&read("capabilities")?, &calls)?)?;
     write("capsicum_rights.rs", &capsicum::rights(&read("capsicum-rights")?, &calls)?)?;
     write("capsicum_mode.rs", &capsicum::mode(&read("capsicum-mode")?, &calls)?)?;
+    write("descriptors.rs", &descriptors::emit(&read("descriptors")?, &calls)?)?;
     write("landlock.rs", &landlock::emit(&read("landlock")?, &accesses)?)?;
     write("groups.rs", &words::emit_groups(&groups))?;
     write("calls.rs", &calls::emit(&calls, &file_ops))?;

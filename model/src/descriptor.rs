@@ -3,6 +3,8 @@
 //!
 //! How they are followed is the tracer's; what they need is judged elsewhere.
 
+pub mod rule;
+
 use crate::{
     Access, Sysno, Text,
     serial::{is_false, is_one, is_zero, one_sysno},
@@ -254,7 +256,9 @@ pub enum Object {
 
 /// Of which kind a socket is: numbers of linux/socket.h and linux/net.h, the type without its flags.
 /// 0 where it could not be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(deny_unknown_fields)]
 pub struct SocketKind {
     /// AF_.

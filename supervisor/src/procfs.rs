@@ -68,10 +68,15 @@ fn unescape(path: &[u8]) -> Text {
     Text::from(out)
 }
 
-/// The place of the instruction at `address`. `None` when nothing is mapped there.
-fn site(mappings: &[Mapping], address: u64) -> Option<Site> {
+/// The mapping that holds `address`, of a list by address.
+pub fn mapping_of(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
     let at = mappings.partition_point(|mapping| mapping.end <= address);
-    let mapping = mappings.get(at).filter(|mapping| mapping.start <= address)?;
+    mappings.get(at).filter(|mapping| mapping.start <= address)
+}
+
+/// The place of the instruction at `address`. `None` when nothing is mapped there.
+pub fn site(mappings: &[Mapping], address: u64) -> Option<Site> {
+    let mapping = mapping_of(mappings, address)?;
     let within = address - mapping.start;
     let offset = if mapping.is_file() { mapping.offset.saturating_add(within) } else { within };
     let module =

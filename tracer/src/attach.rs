@@ -19,6 +19,7 @@ use supervisor::{
 /// [`TraceError::Attach`] when the process is not there or not ours to trace.
 pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> {
     let mut engine = Engine::new(Recorder::new(true, true), run_options, Calls::Unfiltered);
+    engine.recorder.follow();
     engine.recorder.note("the process was already running: what it did before is not recorded");
     // New threads are made by threads that are not seized yet: look until none is new.
     let mut seized = HashSet::new();
@@ -56,6 +57,7 @@ pub fn run(process: i32, run_options: &Options) -> Result<Recorded, TraceError> 
         engine.recorder.untraced(child, "it was already running");
     }
     engine.run_until_asked()?;
+    engine.release();
     detach(&engine.tids());
     Ok(engine.recorded(false))
 }

@@ -7,17 +7,20 @@
 mod attach;
 mod cap_capable;
 mod checks;
+mod descriptors;
 mod modules;
 mod notify;
 mod observe;
 mod paths;
 mod plan;
+mod privileges;
 mod program;
 mod ptrace;
 mod recorder;
 mod sockets;
 mod watch;
 
+use recorder::Finished;
 pub use recorder::{BEFORE_EXEC, Progress, Recorder};
 pub use watch::Watcher;
 
@@ -146,7 +149,8 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
     };
     let engine =
         Engine { name, reason, no_new_privs: recorded.no_new_privs, results: recorded.results };
-    let (programs, processes, mut completeness) = recorded.recorder.finish();
+    let Finished { programs, processes, images, stacks, mut completeness } =
+        recorded.recorder.finish();
     completeness.ended = recorded.ended;
     completeness.interrupted = recorded.interrupted.map(|signal| signal.as_str().to_owned());
     Ok(Trace {
@@ -165,8 +169,8 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
         completeness,
         programs,
         processes,
-        images: Vec::new(),
-        stacks: Vec::new(),
+        images,
+        stacks,
         capabilities,
     })
 }

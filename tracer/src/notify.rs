@@ -181,7 +181,7 @@ impl<'a> Engine<'a> {
         let event = Event::new(tid, sysno, notification.args, notification.instruction_pointer);
         let valid = || self.listener.is_valid(notification.id);
         if let Next::Result(pending) = self.recorder.call(&event, valid) {
-            self.recorder.result(pending, None);
+            self.recorder.result(*pending, None);
         }
         match sysno.name() {
             Some("execve" | "execveat") => {
@@ -205,7 +205,7 @@ impl<'a> Engine<'a> {
         let now = procfs::image(process);
         if now != executing.before && now.is_some() {
             self.executing.remove(&process);
-            self.recorder.executed(process);
+            self.recorder.executed(process, process);
         } else if executing.tid == tid {
             self.executing.remove(&process);
         }

@@ -27,6 +27,8 @@ pub struct Event {
     pub args: [u64; 6],
     /// The instruction after the one that made it.
     pub instruction_pointer: u64,
+    /// The top of its stack; 0 where that is not known.
+    pub stack_pointer: u64,
 }
 
 impl Event {
@@ -36,7 +38,12 @@ impl Event {
         if matches!(sysno.arch(), Arch::I386 | Arch::Arm) {
             args.iter_mut().for_each(|argument| *argument &= 0xffff_ffff);
         }
-        Event { tid, sysno, args, instruction_pointer }
+        Event { tid, sysno, args, instruction_pointer, stack_pointer: 0 }
+    }
+
+    /// The same with the top of the thread's stack.
+    pub fn with_stack(self, stack_pointer: u64) -> Event {
+        Event { stack_pointer, ..self }
     }
 
     /// Whether pointers and sizes are of 64 bits.

@@ -34,6 +34,8 @@ pub struct Place {
     pub start: Text,
     /// What the call did there that only a capability let it do.
     pub checks: BTreeSet<Check>,
+    /// The descriptor that it is relative to, or that it is: then it is no global name.
+    pub base: Option<i32>,
 }
 
 /// How a process sees the file system.
@@ -114,7 +116,11 @@ impl Namer<'_> {
             Looked::Absent => (Some(FileKind::Absent), None),
             Looked::Unknown => (None, None),
         };
-        Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new() })
+        let base = match base {
+            Base::Descriptor(fd) if path.as_bytes().first() != Some(&b'/') => Some(fd),
+            _ => None,
+        };
+        Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new(), base })
     }
 
     /// Whose a directory is, by its absolute path.
@@ -130,11 +136,13 @@ impl Namer<'_> {
     pub fn descriptor(&self, fd: i32) -> nix::Result<Place> {
         let named = self.link(Base::Descriptor(fd))?;
         let proc_path = format!("/proc/{}/fd/{fd}", self.tid);
+        let base = Some(fd);
         let fd = open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok();
         let (found, owner) = fd.map_or((None, None), |fd| self.facts(&fd));
         // What is open needs no search.
         let start = named.clone();
-        Ok(Place { named, resolved: None, found, owner, start, checks: BTreeSet::new() })
+        let checks = BTreeSet::new();
+        Ok(Place { named, resolved: None, found, owner, start, checks, base })
     }
 
     /// Whose the file behind a descriptor is, also one without a name.

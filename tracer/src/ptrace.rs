@@ -6,8 +6,7 @@ use crate::{
     Options, Recorded, TraceError,
     cap_capable::Measuring,
     observe::{Event, sets_filter},
-    program::Pending,
-    recorder::{Next, Recorder},
+    recorder::{Next, Pending, Recorder},
 };
 use libc::c_int;
 use model::{Sysno, trace::Ended};
@@ -39,14 +38,16 @@ struct Tracee {
     /// How its calls are seen.
     calls: Calls,
     /// A call whose exit stop is to come, and its result when that is wanted.
-    entered: Option<Option<Pending>>,
+    entered: Option<Option<Box<Pending>>>,
     /// Its maker's event is still to come: the two are reported in any order.
     unannounced: bool,
+    /// It stands at its beginning until then: what it begins with, its maker's call says.
+    held: bool,
 }
 
 impl Tracee {
     fn new(calls: Calls) -> Tracee {
-        Tracee { calls, entered: None, unannounced: false }
+        Tracee { calls, entered: None, unannounced: false, held: false }
     }
 }
 
@@ -107,6 +108,7 @@ fn launch(
         return Err(TraceError::Refused("ptrace", errno));
     }
     let mut engine = Engine::new(Recorder::new(keeps_privileges(), true), run_options, calls);
+    engine.recorder.follow();
     engine.command = Some(child.pid.as_raw());
     engine.recorder.start(child.pid.as_raw());
     engine.add(child.pid.as_raw());
@@ -241,6 +243,7 @@ impl<'a> Engine<'a> {
             self.came_and_went.insert(tid);
         }
         self.forget(tid);
+        self.release();
         if self.command == Some(tid) {
             self.options.signals.pass_to_nobody();
             self.ended = wait.ended();
@@ -257,12 +260,13 @@ impl<'a> Engine<'a> {
     /// A thread that is gone, or let go: the result of the call that it was in is not known.
     fn forget(&mut self, tid: i32) {
         if let Some(Tracee { entered: Some(Some(pending)), .. }) = self.tracees.remove(&tid) {
-            self.recorder.result(pending, None);
+            self.recorder.result(*pending, None);
         }
     }
 
     fn stopped(&mut self, tid: i32, stop: Stop) {
-        if !self.tracees.contains_key(&tid) {
+        let new = !self.tracees.contains_key(&tid);
+        if new {
             // A new child can stop before its parent's event says that it was made.
             self.came_and_went.remove(&tid);
             let tracee = Tracee { unannounced: true, ..Tracee::new(self.calls) };
@@ -294,7 +298,10 @@ impl<'a> Engine<'a> {
                 self.forked(tid);
                 self.resume(tid, 0);
             }
-            Stop::Event(_) | Stop::Trap => self.resume(tid, 0),
+            Stop::Event(_) | Stop::Trap => match self.tracees.get_mut(&tid) {
+                Some(tracee) if new => tracee.held = true,
+                _ => self.resume(tid, 0),
+            },
             Stop::Group(_) => listen(tid),
             Stop::Signal(signal) => self.resume(tid, signal),
         }
@@ -339,7 +346,7 @@ impl<'a> Engine<'a> {
                     // SAFETY: the kernel filled this member, for `op` says so.
                     let exit = unsafe { info.u.exit };
                     let result = if exit.is_error != 0 { exit.sval } else { exit.sval.max(0) };
-                    self.recorder.result(pending, Some(result));
+                    self.recorder.result(*pending, Some(result));
                 }
             }
             _ => {}
@@ -379,7 +386,8 @@ impl<'a> Engine<'a> {
         if self.before_exec && self.calls == Calls::Unfiltered && !executes {
             return;
         }
-        let event = Event::new(tid, sysno, args, info.instruction_pointer);
+        let event =
+            Event::new(tid, sysno, args, info.instruction_pointer).with_stack(info.stack_pointer);
         let pending = match self.recorder.call(&event, || true) {
             Next::Result(pending) => Some(pending),
             Next::Proceed => None,
@@ -406,7 +414,7 @@ impl<'a> Engine<'a> {
         let calls = self.calls_of(former);
         let entered = self.tracees.remove(&former).and_then(|tracee| tracee.entered);
         if let Some(Some(pending)) = entered {
-            self.recorder.result(pending, Some(0));
+            self.recorder.result(*pending, Some(0));
         }
         let others: Vec<i32> = self.tracees.keys().copied().collect();
         for other in others {
@@ -415,7 +423,7 @@ impl<'a> Engine<'a> {
             }
         }
         self.tracees.insert(tid, Tracee::new(calls));
-        self.recorder.executed(tid);
+        self.recorder.executed(tid, former);
     }
 
     fn forked(&mut self, tid: i32) {
@@ -429,6 +437,21 @@ impl<'a> Engine<'a> {
         // Its filters are its maker's, also when it stopped before its maker did.
         tracee.calls = calls;
         tracee.unannounced = false;
+        if std::mem::take(&mut tracee.held) {
+            self.resume(child, 0);
+        }
+    }
+
+    /// Lets those go whose makers may be gone before they could speak of them.
+    pub fn release(&mut self) {
+        let held = self.tracees.iter_mut().filter(|(_, tracee)| tracee.held);
+        let held = held.map(|(&tid, tracee)| {
+            tracee.held = false;
+            tid
+        });
+        for tid in held.collect::<Vec<_>>() {
+            self.resume(tid, 0);
+        }
     }
 }
 

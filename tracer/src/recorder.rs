@@ -1,23 +1,27 @@
 //! Turns the events of an engine into a trace: which process and program each call belongs to,
 //! what is new about it, and what may have been missed.
 
+mod finish;
+
+pub use finish::Finished;
+
 use crate::{
     checks::{Credentials, Directories, Looker, user_namespace},
+    descriptors::{Entered, Follower, Who},
     modules,
     observe::{Event, Observation, observe, sets_filter},
     paths::{Namer, View},
     plan::{Plan, ReadValue, Slots, Special},
-    program::{Pending, ProgramState},
+    privileges::privileged,
+    program::{self, ProgramState},
 };
 use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
-    trace::{Completeness, Ended, Mark, Privileged, Process, Program, Untraced},
+    descriptor::Detail,
+    trace::{Ended, Mark, Privileged, Untraced},
 };
-use std::{
-    collections::{BTreeSet, HashMap},
-    ffi::CString,
-};
+use std::collections::{BTreeSet, HashMap};
 use supervisor::procfs::{self, Mapping};
 
 /// The program of a process that has not yet executed the command.
@@ -31,7 +35,14 @@ pub enum Next {
     /// Nothing more.
     Proceed,
     /// Give the result to [`Recorder::result`].
-    Result(Pending),
+    Result(Box<Pending>),
+}
+
+/// A call whose result is wanted.
+#[derive(Debug)]
+pub struct Pending {
+    of_program: Option<program::Pending>,
+    of_descriptors: Option<Box<Entered>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +89,8 @@ pub struct Recorder {
     processes: HashMap<i32, ProcessState>,
     records: Vec<ProcessRecord>,
     threads: HashMap<i32, i32>,
+    /// Where descriptors are followed.
+    follower: Option<Follower>,
     /// The name space for users in which the command was started: only there its capabilities count.
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
@@ -103,6 +116,7 @@ impl Recorder {
             processes: HashMap::new(),
             records: Vec::new(),
             threads: HashMap::new(),
+            follower: None,
             users: None,
             generation: 0,
             privileges_kept,
@@ -113,6 +127,27 @@ impl Recorder {
             untraced: BTreeSet::new(),
             privileges: BTreeSet::new(),
             notes: BTreeSet::new(),
+        }
+    }
+
+    /// From here on descriptors are followed: by an engine that sees results.
+    pub fn follow(&mut self) {
+        self.follower = Some(Follower::default());
+    }
+
+    /// Adds uses of a descriptor that were counted without stops: of this call and argument, since the
+    /// last event of the process. Nothing happens where descriptors are not followed.
+    pub fn counted(
+        &mut self,
+        process: i32,
+        call: Sysno,
+        argument: u8,
+        detail: Option<Detail>,
+        number: i32,
+        count: u64,
+    ) {
+        if let Some(follower) = &mut self.follower {
+            follower.counted(process, call, argument, detail, number, count);
         }
     }
 
@@ -144,6 +179,7 @@ impl Recorder {
         self.process_of(process);
         if let Some(program) = self.processes.get(&process).map(|state| state.program) {
             self.initial_modules(process, program);
+            self.begins(process, process);
         }
     }
 
@@ -166,6 +202,11 @@ impl Recorder {
             let program = self.processes.get(&parent).map(|state| state.program);
             let program = program.unwrap_or_else(|| self.program_of(process));
             self.add_process(process, Some(parent), program);
+        }
+        if let (Some(follower), Some(state)) =
+            (self.follower.as_mut(), self.processes.get(&process))
+        {
+            follower.forked(maker, tid, who(state, process, &self.programs));
         }
     }
 
@@ -241,8 +282,9 @@ impl Recorder {
         self.programs.len() - 1
     }
 
-    /// `process` has executed another image; of its threads only this one is left.
-    pub fn executed(&mut self, process: i32) {
+    /// `process` has executed another image; of its threads only this one is left, under another id
+    /// than it had where that was not the first: `former`.
+    pub fn executed(&mut self, process: i32, former: i32) {
         let program = self.program_of(process);
         self.threads.retain(|&tid, &mut of| of != process || tid == process);
         let Some(state) = self.processes.get_mut(&process) else { return };
@@ -256,6 +298,15 @@ impl Recorder {
         }
         self.programs[program].executions += 1;
         self.initial_modules(process, program);
+        self.begins(process, former);
+    }
+
+    fn begins(&mut self, process: i32, former: i32) {
+        if let (Some(follower), Some(state)) =
+            (self.follower.as_mut(), self.processes.get(&process))
+        {
+            follower.begins(who(state, process, &self.programs), former);
+        }
     }
 
     /// The executable and its loader, which the kernel itself mapped.
@@ -285,11 +336,17 @@ impl Recorder {
     /// The thread is gone.
     pub fn thread_ended(&mut self, tid: i32) {
         self.threads.remove(&tid);
+        if let Some(follower) = &mut self.follower {
+            follower.thread_ended(tid);
+        }
     }
 
     /// The process is gone. `ended` is absent when the engine does not see how.
     pub fn process_ended(&mut self, process: i32, ended: Option<Ended>) {
         self.threads.retain(|_, &mut of| of != process);
+        if let Some(follower) = &mut self.follower {
+            follower.process_ended(process);
+        }
         if let Some(state) = self.processes.remove(&process) {
             let record = &mut self.records[state.id];
             record.ended = ended.or(state.exiting.map(Ended::Exit));
@@ -326,8 +383,13 @@ impl Recorder {
             let site = locate(state, process, event);
             program.locate(slot, site);
         }
+        let entered = match &mut self.follower {
+            Some(follower) => follower.entered(event, who(state, process, &self.programs)),
+            None => None,
+        };
         if self.slots.plan(slot).only_counts() {
-            return Next::Proceed;
+            let entered = self.named(entered, None);
+            return self.awaits(entered);
         }
         let Some(observation) = self.read(event, process, slot) else { return Next::Proceed };
         if !valid() {
@@ -335,14 +397,38 @@ impl Recorder {
         }
         self.unread += u64::from(observation.unread);
         self.special(event, process, index, slot, &observation);
+        let entered = self.named(entered, Some(&observation));
         let plan = self.slots.plan(slot);
         let names = plan.values.iter().map(|value| value.name);
         let pending = self.programs[index].take(index, slot, names, observation);
         if plan.wants_result || pending.is_conditional() {
-            Next::Result(pending)
-        } else {
-            self.programs[index].settle(pending, Some(0));
-            Next::Proceed
+            let of_descriptors = entered.map(Box::new);
+            return Next::Result(Pending { of_program: Some(pending), of_descriptors }.into());
+        }
+        self.programs[index].settle(pending, Some(0));
+        self.awaits(entered)
+    }
+
+    fn named(
+        &mut self,
+        entered: Option<Entered>,
+        observation: Option<&Observation>,
+    ) -> Option<Entered> {
+        self.follower.as_mut()?.named(entered?, observation)
+    }
+
+    /// A call that the program's record is done with.
+    fn awaits(&mut self, entered: Option<Entered>) -> Next {
+        match (entered, &mut self.follower) {
+            (Some(entered), _) if entered.wants_result() => {
+                let of_descriptors = Some(Box::new(entered));
+                Next::Result(Pending { of_program: None, of_descriptors }.into())
+            }
+            (Some(entered), Some(follower)) => {
+                follower.left(entered, None);
+                Next::Proceed
+            }
+            _ => Next::Proceed,
         }
     }
 
@@ -484,8 +570,13 @@ impl Recorder {
 
     /// Gives the result of a call.
     pub fn result(&mut self, pending: Pending, result: Option<i64>) {
-        let program = pending.program();
-        self.programs[program].settle(pending, result);
+        if let Some(pending) = pending.of_program {
+            let program = pending.program();
+            self.programs[program].settle(pending, result);
+        }
+        if let (Some(entered), Some(follower)) = (pending.of_descriptors, &mut self.follower) {
+            follower.left(*entered, result);
+        }
     }
 
     /// Says that a process was seen and is not traced.
@@ -493,49 +584,11 @@ impl Recorder {
         let program = procfs::link(process, "exe").unwrap_or_else(|_| Text::from("a process"));
         self.untraced.insert(Untraced { program, reason: reason.to_owned() });
     }
-
-    /// The trace's lists.
-    pub fn finish(self) -> (Vec<Program>, Vec<Process>, Completeness) {
-        let cut = self.programs.iter().flat_map(ProgramState::cuts).collect::<BTreeSet<_>>();
-        let mut completeness = Completeness {
-            lost: self.lost,
-            unread: self.unread,
-            untraced: self.untraced.into_iter().collect(),
-            cut: cut.into_iter().collect(),
-            privileges: self.privileges.into_iter().collect(),
-            notes: self.notes,
-            ..Completeness::default()
-        };
-        if self.records.len() > PROCESSES_BOUND {
-            let what = "the processes listed one by one".to_owned();
-            completeness.cut.push(model::trace::Cut { what, bound: PROCESSES_BOUND as u64 });
-        }
-        let mut order: Vec<usize> = (0..self.programs.len()).collect();
-        order.sort_by(|&a, &b| self.programs[a].path.cmp(&self.programs[b].path));
-        let mut place = vec![0_u32; order.len()];
-        for (position, &index) in order.iter().enumerate() {
-            place[index] = position as u32;
-        }
-        let mut programs: Vec<Program> =
-            self.programs.into_iter().map(|program| program.finish(&self.slots)).collect();
-        programs.sort_by(|a, b| a.path.cmp(&b.path));
-        let slots = &self.slots;
-        let listed = self.records.into_iter().take(PROCESSES_BOUND).enumerate();
-        let processes = listed.map(|(id, record)| Process {
-            id: id as u32,
-            parent: record.parent.map(|parent| parent as u32),
-            programs: record.programs.iter().map(|&program| place[program]).collect(),
-            threads: record.threads,
-            calls: by_call(slots, &record.counts),
-            ended: record.ended,
-        });
-        (programs, processes.collect(), completeness)
-    }
 }
 
-fn by_call(slots: &Slots, counts: &[u64]) -> std::collections::BTreeMap<Sysno, u64> {
-    let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    counted.map(|(slot, &count)| (slots.plan(slot).sysno, count)).collect()
+fn who<'a>(state: &ProcessState, process: i32, programs: &'a [ProgramState]) -> Who<'a> {
+    let path = &programs[state.program].path;
+    Who { process, id: state.id, program: state.program, path }
 }
 
 /// Who a thread is. In a name space for users that is not the command's own it is powerless.
@@ -603,37 +656,4 @@ fn without_deleted(path: Text) -> Text {
         Some(plain) => Text::from(plain),
         None => path,
     }
-}
-
-/// The files that a call executes and that give privileges, with what gives them.
-fn privileged(
-    process: i32,
-    observation: &Observation,
-) -> impl Iterator<Item = (&Text, &'static str)> {
-    observation.files.iter().filter_map(move |(place, accesses)| {
-        let path = place.resolved.as_ref().unwrap_or(&place.named);
-        let kind = accesses.contains(&Access::Execute).then(|| privilege(process, path))??;
-        Some((path, kind))
-    })
-}
-
-/// What the file at `path` would give to `process`, when that is more than it has.
-fn privilege(process: i32, path: &Text) -> Option<&'static str> {
-    let metadata = std::fs::metadata(path.as_path()).ok()?;
-    let family = procfs::family(process)?;
-    let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
-    let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
-    let group = std::os::unix::fs::MetadataExt::gid(&metadata);
-    if mode & libc::S_ISUID != 0 && owner != family.user {
-        return Some("set-user-id bit");
-    }
-    if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 && group != family.group {
-        return Some("set-group-id bit");
-    }
-    let c_path = CString::new(path.as_bytes()).ok()?;
-    // SAFETY: the strings are NUL-terminated; with size 0 nothing is written.
-    let size = unsafe {
-        libc::getxattr(c_path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
-    };
-    (size > 0 && family.user != 0).then_some("file capabilities")
 }

@@ -95,20 +95,19 @@ pub fn borrow(process: i32, fd: i32) -> nix::Result<OwnedFd> {
 
 /// The protocol of a socket of a process.
 pub fn protocol(process: i32, fd: i32) -> Option<i32> {
-    let socket = borrow(process, fd).ok()?;
-    let mut protocol: libc::c_int = 0;
+    option(borrow(process, fd).ok()?.as_raw_fd(), libc::SO_PROTOCOL)
+}
+
+/// A number that a socket of ours says of itself: an option of SOL_SOCKET.
+pub fn option(socket: i32, name: i32) -> Option<i32> {
+    let mut value: libc::c_int = 0;
     let mut size = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `size` bytes to the number.
     let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PROTOCOL,
-            (&raw mut protocol).cast(),
-            &raw mut size,
-        )
+        let at = (&raw mut value).cast();
+        libc::getsockopt(socket, libc::SOL_SOCKET, name, at, &raw mut size)
     };
-    (result == 0).then_some(protocol)
+    (result == 0).then_some(value)
 }
 
 /// The type of a socket, `stream`; `None` when it is no socket.

@@ -1,0 +1,39 @@
+//! Which executed files give privileges, and which.
+
+use crate::observe::Observation;
+use model::{Access, Text};
+use std::ffi::CString;
+use supervisor::procfs;
+
+/// The files that a call executes and that give privileges, with what gives them.
+pub fn privileged(
+    process: i32,
+    observation: &Observation,
+) -> impl Iterator<Item = (&Text, &'static str)> {
+    observation.files.iter().filter_map(move |(place, accesses)| {
+        let path = place.resolved.as_ref().unwrap_or(&place.named);
+        let kind = accesses.contains(&Access::Execute).then(|| privilege(process, path))??;
+        Some((path, kind))
+    })
+}
+
+/// What the file at `path` would give to `process`, when that is more than it has.
+fn privilege(process: i32, path: &Text) -> Option<&'static str> {
+    let metadata = std::fs::metadata(path.as_path()).ok()?;
+    let family = procfs::family(process)?;
+    let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
+    let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
+    let group = std::os::unix::fs::MetadataExt::gid(&metadata);
+    if mode & libc::S_ISUID != 0 && owner != family.user {
+        return Some("set-user-id bit");
+    }
+    if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 && group != family.group {
+        return Some("set-group-id bit");
+    }
+    let c_path = CString::new(path.as_bytes()).ok()?;
+    // SAFETY: the strings are NUL-terminated; with size 0 nothing is written.
+    let size = unsafe {
+        libc::getxattr(c_path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
+    };
+    (size > 0 && family.user != 0).then_some("file capabilities")
+}
