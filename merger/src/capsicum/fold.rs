@@ -74,6 +74,9 @@ pub(crate) fn fold(trace: &Trace, image: &Image) -> Folded {
             ranks.note(&mut events, Event::Use(*id, key), used.first, used.last);
         }
     }
+    for (call, (first, last)) in &image.calls {
+        ranks.note(&mut events, Event::Call(*call), *first, *last);
+    }
     let mut steps = Vec::new();
     for name in &image.names {
         let (call, chain) = (name.call.label().into_owned(), chain(name.stack));

@@ -13,7 +13,7 @@ use super::{
 use model::{
     Policy, Text,
     capsicum::{Mode, Verdict, verdict},
-    confinement::{Confinement, Event, Id, Span, Step, Timeline, UseKey},
+    confinement::{Confinement, Event, Id, Role, Span, Step, Timeline, UseKey},
     descriptor::{Name, PidTarget},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +173,11 @@ impl View<'_> {
 
     /// Several descriptors of a role are read from, one after the other, and the place is between.
     fn straddles(&self, id: Id, key: &UseKey, start_up: &BTreeSet<Id>) -> bool {
-        let several = self.confinement.roles.get(&id).is_some_and(|role| role.several);
+        let several = self
+            .confinement
+            .roles
+            .get(&id)
+            .is_some_and(|role| role.several && !self.of_libraries(role));
         several
             && self.confinement.timelines.iter().any(|timeline| {
                 let event = Event::Use(id, key.clone());
@@ -181,6 +185,17 @@ impl View<'_> {
                 let moment = self.moment(timeline, start_up);
                 span.first < moment && span.last >= moment
             })
+    }
+
+    /// What a library reads for itself, one after the other, is not the work of the program.
+    fn of_libraries(&self, role: &Role) -> bool {
+        let steps = self.confinement.steps.values();
+        steps.filter(|step| step.chain == role.chain && !step.chain.is_empty()).any(|step| {
+            let way = remedy(step, self.words).map(|way| way.id);
+            way.is_some_and(|id| {
+                id.starts_with("caph-") || id.starts_with("cap-") || id == "load-before"
+            })
+        })
     }
 
     fn last_of(&self, start_up: &BTreeSet<Id>) -> Option<Id> {

@@ -1,11 +1,12 @@
 //! What a suggestion says, for people: the section of report.md and `profgen explain`.
 
 use super::suggest::{only_at_start, suggestions};
-use crate::words::{markdown, some};
+use crate::words::{counted, markdown, some};
 use model::{
-    Policy, Text,
-    capsicum::{Limit, Suggestion, fcntl_name, ioctl_name},
+    Policy, Sysno, Text,
+    capsicum::{Limit, Serving, Suggestion, fcntl_name, ioctl_name},
 };
+use std::collections::BTreeSet;
 
 /// How many programs the report has, and how many lines a list.
 const PROGRAMS: usize = 12;
@@ -50,6 +51,17 @@ pub fn explain(policy: &Policy) -> Vec<String> {
             }
             for remedy in &suggestion.remedies {
                 lines.push(format!("  {}: {}", remedy.id, remedy.what));
+            }
+            for (call, why) in &suggestion.helpers {
+                lines.push(format!("  {call}(): {why}"));
+            }
+            for inherited in &suggestion.close {
+                lines.push(format!(
+                    "  inherited and not used, the launcher should close it: {inherited}"
+                ));
+            }
+            for (call, instead) in &suggestion.linux_only {
+                lines.push(format!("  Linux only: {call}. {instead}"));
             }
         }
     }
@@ -103,6 +115,9 @@ fn one(policy: &Policy, program: &Text, suggestion: &Suggestion) -> Vec<String> 
     if !only.is_empty() {
         lines.push(format!("\nOnly start-up names: {}.", markdown(&some(only.iter(), LINES))));
     }
+    if let Some(serving) = &suggestion.serving {
+        lines.extend(phases(serving));
+    }
     for inherited in &suggestion.close {
         lines.push(format!(
             "\nInherited and not used (the launcher should close it): {}.",
@@ -124,6 +139,28 @@ fn cut(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
+/// What Linux can lock down at the same place.
+fn phases(serving: &Serving) -> Vec<String> {
+    let names = |calls: &BTreeSet<Sysno>| {
+        let names: Vec<String> = calls.iter().map(|sysno| format!("`{sysno}`")).collect();
+        if names.is_empty() { "none".to_owned() } else { some(names.iter(), 2 * LINES) }
+    };
+    let mut lines = vec![format!(
+        "\nOn Linux, from the same place on, {} remain (`profgen emit c --phase serving`). Only \
+         start-up makes: {}.",
+        counted(serving.calls.len(), "system call"),
+        names(&serving.start_up)
+    )];
+    if serving.strict {
+        lines.push(
+            "\nWhat remains fits the strict mode of seccomp(2), read, write, exit and rt\\_sigreturn, \
+             where the program ends by exit(2) and not by exit\\_group(2)."
+                .to_owned(),
+        );
+    }
+    lines
+}
+
 /// Names of files are not the tool's own.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -140,7 +177,7 @@ pub(crate) fn descriptor(limit: &Limit) -> String {
     let rights = limit.rights.to_string();
     text += if rights.is_empty() { ": no right" } else { ": " };
     text += &rights;
-    let names = |numbers: &std::collections::BTreeSet<u32>,
+    let names = |numbers: &BTreeSet<u32>,
                  name: fn(u32) -> (Option<&'static str>, Option<&'static str>)| {
         let names: Vec<String> = numbers
             .iter()

@@ -6,8 +6,10 @@ use super::{
     roles::{self, Taken},
 };
 use model::{
-    Policy, Text,
-    capsicum::{Failure, Limit, Point, Remedy, Rights, Suggestion, Suggestions, Verdict, verdict},
+    Policy, Sysno, Text,
+    capsicum::{
+        Failure, Limit, Point, Remedy, Rights, Serving, Suggestion, Suggestions, Verdict, verdict,
+    },
     confinement::{Confinement, Event, Id, Role, Source, Step},
     descriptor::Name,
     trace::Address,
@@ -84,7 +86,7 @@ fn suggest(program: &Text, forked: bool, view: &View<'_>) -> Suggestion {
         descriptors,
         remedies: remedies.into_values().collect(),
         failures,
-        serving: None,
+        serving: serving(view, &place),
         cut: view.confinement.more,
     }
 }
@@ -387,6 +389,29 @@ fn helpers(view: &View<'_>, remedies: &BTreeMap<&Way, Remedy>) -> BTreeMap<Strin
         helpers.insert("caph_limit_stdio".to_owned(), why);
     }
     helpers
+}
+
+/// The calls past the point, where they were recorded.
+fn serving(view: &View<'_>, place: &Place) -> Option<Serving> {
+    let timelines = view.confinement.timelines.iter();
+    let calls: BTreeSet<Sysno> = timelines
+        .flat_map(|timeline| timeline.0.keys())
+        .filter_map(|event| match event {
+            Event::Call(sysno) => Some(*sysno),
+            _ => None,
+        })
+        .collect();
+    let (past, before): (BTreeSet<Sysno>, BTreeSet<Sysno>) =
+        calls.into_iter().partition(|sysno| view.past(&Event::Call(*sysno), &place.start_up));
+    if past.is_empty() && before.is_empty() {
+        return None;
+    }
+    // seccomp(2): SECCOMP_SET_MODE_STRICT. It has exit and no exit_group, which libc ends with.
+    let strict = ["read", "write", "exit", "rt_sigreturn", "sigreturn"];
+    let fits = past.iter().all(|sysno| {
+        sysno.name().is_some_and(|name| strict.contains(&name) || name == "exit_group")
+    });
+    Some(Serving { calls: past, start_up: before, strict: fits })
 }
 
 /// What came from the launcher and was not used.

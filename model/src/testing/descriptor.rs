@@ -10,11 +10,12 @@ use crate::{
     trace::EndpointOperation,
 };
 use proptest::{
-    collection::{btree_set, vec},
+    collection::{btree_map, btree_set, vec},
     option,
     prelude::*,
     sample::select,
 };
+use std::collections::BTreeMap;
 
 /// An image of process 0 and program 0 that lived `clock` ticks.
 pub fn image_of(clock: u64, descriptors: Vec<Descriptor>, names: Vec<NameUse>) -> Image {
@@ -27,6 +28,7 @@ pub fn image_of(clock: u64, descriptors: Vec<Descriptor>, names: Vec<NameUse>) -
         entered_main: None,
         descriptors,
         names,
+        calls: BTreeMap::new(),
     }
 }
 
@@ -82,11 +84,24 @@ pub fn image() -> impl Strategy<Value = Image> {
         (0..3_u32, 0..3_u32, any::<bool>(), 1..9_u64),
         (small(), option::of(small())),
         vec(descriptor(), 0..4),
-        vec(name_use(), 0..4),
+        (vec(name_use(), 0..4), btree_map(sysno(), (small(), small()), 0..4)),
     )
         .prop_map(
-            |((process, program, forked, count), (clock, entered_main), descriptors, names)| {
-                Image { process, program, forked, count, clock, entered_main, descriptors, names }
+            |(
+                (process, program, forked, count),
+                (clock, entered_main),
+                descriptors,
+                (names, calls),
+            )| Image {
+                process,
+                program,
+                forked,
+                count,
+                clock,
+                entered_main,
+                descriptors,
+                names,
+                calls,
             },
         )
 }

@@ -259,6 +259,9 @@ impl Follower {
     pub fn entered(&mut self, event: &Event, who: Who<'_>) -> Option<Entered> {
         let event = multiplexed::meant(event);
         let plan = self.plan(event.sysno);
+        if let Some(image) = self.images.get_mut(&who.process) {
+            image.growing.called(event.sysno);
+        }
         if plan.is_empty() {
             return None;
         }
