@@ -30,7 +30,7 @@ use nix::{
 use profiles::{
     landlock::Form,
     read::{Input, docker_default},
-    runtime::Target,
+    runtime::{Runtime, Target},
 };
 use std::{
     collections::BTreeSet,
@@ -204,6 +204,23 @@ impl Bundle {
     /// With the reason.
     pub fn analysis(&self) -> anyhow::Result<Option<Analysis>> {
         document(&self.directory, &self.path, ANALYSIS)
+    }
+
+    /// For whom its seccomp profile was made of this policy: for those of a trace, or else, as for a
+    /// container, for a runtime that no file names. Then one that all known runtimes can load takes its
+    /// place.
+    ///
+    /// # Errors
+    /// When the profile cannot be rendered.
+    pub fn profile(&self, policy: &Policy) -> anyhow::Result<Profile> {
+        let usual = Profile::default();
+        let Ok(present) = read_in(&self.directory, Path::new(SECCOMP)) else { return Ok(usual) };
+        let made = emit::render(usual.format, policy, usual.targets.as_ref())?;
+        if present == made.text.as_bytes() {
+            return Ok(usual);
+        }
+        say("seccomp.json is now for any release of runc and crun: for one alone, profgen emit");
+        Ok(Profile { targets: Some(Runtime::ALL.into_iter().map(Target::from).collect()), ..usual })
     }
 
     /// What people decided, where there is a policy.

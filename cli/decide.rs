@@ -16,8 +16,10 @@ pub fn decide(arguments: &DecideArguments) -> Result<Status, Failure> {
     if arguments.policy.is_dir() {
         // Locked: a trace that ends meanwhile writes the same files.
         let bundle = Place::find(&arguments.policy)?.open()?;
-        let policy = decided(files::policy(&arguments.policy)?, arguments, subject)?;
-        bundle::render(&bundle, &policy, &bundle::Profile::default())?;
+        let before = files::policy(&arguments.policy)?;
+        let profile = bundle.profile(&before)?;
+        let policy = decided(before, arguments, subject)?;
+        bundle::render(&bundle, &policy, &profile)?;
         say_idle(&policy);
     } else {
         let policy = decided(files::policy(&arguments.policy)?, arguments, subject)?;

@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -146,6 +146,34 @@ fn images_without_a_shell_and_with_a_c_library_of_their_own_are_recorded_and_ana
     assert_eq!((&*ran.stdout, ran.status), ("20\n3\n100\n", 0), "{}", ran.stderr);
 }
 
+#[test]
+fn an_image_with_musl_is_recorded_and_its_loader_is_found_in_it() {
+    let Some(docker) = docker() else { return };
+    let program = match fixtures::build("musl-dynamic") {
+        Ok(program) => program,
+        Err(why) => return skip(&why),
+    };
+    // The name that the program has for its loader, which is the library too.
+    let loader = "/lib/ld-musl-x86_64.so.1";
+    if let Some(why) = missing([loader]) {
+        return skip(&why);
+    }
+    let root = tempfile::tempdir().unwrap();
+    for directory in ["bin", "lib", "etc"] {
+        fs::create_dir_all(root.path().join(directory)).unwrap();
+    }
+    fs::copy(program, root.path().join("bin/app")).unwrap();
+    fs::copy(loader, root.path().join(&loader[1..])).unwrap();
+    fs::write(root.path().join("etc/passwd"), "alpine:x:1000:1000::/:/bin/false\n").unwrap();
+    let image = docker.import(root.path(), &["ENTRYPOINT [\"/bin/app\"]", "USER 1000"]);
+    let bundle = Bundle::new();
+    let ran = container(&docker, &bundle, &["--read-only", "--network", "none", &image]);
+    assert_eq!((&*ran.stdout, ran.status), ("user alpine\n", 6), "{}", ran.stderr);
+    assert!(ran.stderr.contains("verified: under its profile output and exit"), "{}", ran.stderr);
+    let analysis = fs::read_to_string(bundle.path("b/analysis.json")).unwrap();
+    assert!(analysis.contains(loader), "musl was not analysed");
+}
+
 /// A root file system with these programs of the machine and all that they load.
 fn debian_root(root: &Path, programs: &[&str]) {
     for directory in ["usr/bin", "usr/lib", "etc", "tmp"] {
@@ -211,6 +239,26 @@ fn a_service_is_recorded_until_it_is_healthy_and_its_test_is_done() {
     let ran = container(&docker, &bundle, &words);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("verified: under its profile it ran as long"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_was_to_be_recorded_and_did_not_happen_is_an_error() {
+    let Some(docker) = docker() else { return };
+    let common = ["--no-static", "--no-verify"];
+    for (options, status, why) in [
+        (["--for", "2s", "--exercise", "sleep 60"], "1000", "before the time was over"),
+        (["--for", "100s", "--exercise", "sleep 60"], "2", "before the container ended"),
+    ] {
+        let bundle = Bundle::new();
+        let image = ["--network", "none", docker.image(), "busybox", "sleep", status];
+        let ran = container(&docker, &bundle, &[&common[..], &options, &image].concat());
+        assert_eq!(ran.status, 125, "{}", ran.stderr);
+        let said = format!("the exercise was not done {why}");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+        // What was recorded is kept.
+        assert!(policy(&bundle).contains("nanosleep"), "{}", ran.stderr);
+    }
+    assert_eq!(docker.containers(), "", "containers are left");
 }
 
 #[test]
@@ -322,6 +370,7 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
         fs::create_dir_all(home.path().join(directory)).unwrap();
     }
     fs::copy(find_program("busybox").unwrap(), at("image/bin/busybox")).unwrap();
+    fs::copy(fixtures::build("extra-call").unwrap(), at("image/bin/extra-call")).unwrap();
     for runtime in ["runc", "crun"] {
         if let Some(why) = missing([runtime]) {
             skip(&why);
@@ -381,6 +430,20 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
             "{}",
             ran.stderr
         );
+
+        // The profile is what denies the extra call.
+        let seccomp = format!("seccomp={out}/seccomp.json");
+        for (security, denied) in [(&["--security-opt", &*seccomp][..], true), (&[], false)] {
+            let run = [&["podman", "run", "--rm"], &options[..], security].concat();
+            let behind = ["profgen-test", "/bin/extra-call", "mkdir", "/bin/busybox"];
+            let mut command =
+                plain::command(runtime, &[&run[..], &behind, &["sh", "-c", script]].concat());
+            command.env("PATH", &path);
+            let ran = run::run_command(command, Duration::from_secs(60));
+            let said = ran.stderr.lines().find_map(|line| line.strip_prefix("extra-call: mkdir: "));
+            assert_eq!(matches!(said, Some("1" | "38")), denied, "{said:?} {}", ran.stderr);
+            assert_eq!((&*ran.stdout, ran.status), ("hello\n0\n", 5), "{}", ran.stderr);
+        }
 
         // What podman says of its runtime decides what the profile allows it.
         let emit = [
@@ -455,6 +518,15 @@ fn a_profile_is_for_the_runtime_that_docker_has() {
     // What only a newer runc calls is in neither.
     assert!(!auto.contains("openat2") || own.contains("openat2"), "{auto:?}");
 
+    // A decision keeps it usable by this runtime, and by others.
+    let mut decide = docker.client_of(profgen());
+    decide.args(["decide"]).arg(bundle.path("b")).args(["deny", "mkdir", "--reason", "a test"]);
+    let decided = run::run_command(decide, Duration::from_secs(60));
+    assert!(decided.stderr.contains("any release of runc and crun"), "{}", decided.stderr);
+    let profile = format!("seccomp={}", bundle.path("b/seccomp.json").display());
+    let ran = docker.run(&["--security-opt", &profile], &["busybox", "true"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+
     // Without a static profgen one clear error says what makes it.
     let mut command = docker.client_of(profgen());
     command.args(["container", "--network", "none", docker.image(), "busybox", "true"]);
@@ -462,4 +534,66 @@ fn a_profile_is_for_the_runtime_that_docker_has() {
     assert_eq!(ran.status, 125);
     assert!(ran.stderr.contains("ci/static-build.sh"), "{}", ran.stderr);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn standard_input_is_passed_on_and_is_the_same_in_every_run() {
+    let Some(docker) = docker() else { return };
+    let bundle = Bundle::new();
+    let words = ["--no-static", "-i", "--network", "none", docker.image(), "busybox", "sort"];
+    let mut command = command(&docker, &bundle, &words);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"b\na\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((&*output.stdout, output.status.code()), (&b"a\nb\n"[..], Some(0)), "{said}");
+    assert!(said.contains("verified: under its profile output and exit status"), "{said}");
+}
+
+#[test]
+fn a_health_check_that_cannot_be_recorded_without_a_shell_runs_as_it_is_and_is_told() {
+    let Some(docker) = docker() else { return };
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("bin")).unwrap();
+    fs::copy(find_program("busybox").unwrap(), root.path().join("bin/busybox")).unwrap();
+    let check = "HEALTHCHECK --interval=1s CMD [\"/bin/busybox\", \"true\"]";
+    let image = docker.import(root.path(), &[check, "CMD [\"busybox\", \"sleep\", \"1000\"]"]);
+    let bundle = Bundle::new();
+    let words = ["--no-static", "--no-verify", "--until-healthy", "--network", "none", &image];
+    let ran = container(&docker, &bundle, &words);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("/bin/busybox true was not traced: it joined"), "{}", ran.stderr);
+    assert_eq!(docker.containers(), "", "containers are left");
+}
+
+#[test]
+fn the_recipe_before_a_deploy_is_green_for_the_same_image_and_red_for_one_that_gained_a_call() {
+    let Some(docker) = docker() else { return };
+    let image = |script: &str| {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("bin")).unwrap();
+        fs::copy(find_program("busybox").unwrap(), root.path().join("bin/busybox")).unwrap();
+        fs::write(root.path().join("app"), script).unwrap();
+        docker.import(root.path(), &["CMD [\"busybox\", \"sh\", \"/app\"]"])
+    };
+    let recorded = |image: &str| {
+        let bundle = Bundle::new();
+        let ran = container(&docker, &bundle, &["--no-static", "--network", "none", image]);
+        assert_eq!((&*ran.stdout, ran.status), ("welcome\n", 0), "{}", ran.stderr);
+        bundle
+    };
+    let old = image("busybox echo welcome");
+    let committed = recorded(&old);
+    let gate = |bundle: &Bundle| {
+        let mut diff = Command::new(profgen());
+        diff.arg("diff").arg(committed.path("b/policy.json")).arg(bundle.path("b"));
+        diff.args(["--fail-on", "widened"]).env("PATH", PATH);
+        run::run_command(diff, Duration::from_secs(60))
+    };
+    let same = gate(&recorded(&old));
+    assert_eq!(same.status, 0, "{}{}", same.stdout, same.stderr);
+    let gained = gate(&recorded(&image("busybox echo welcome; busybox mkdir /d")));
+    assert_eq!(gained.status, 1, "{}{}", gained.stdout, gained.stderr);
+    assert!(gained.stdout.contains("mkdir"), "{}", gained.stdout);
 }

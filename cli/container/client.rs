@@ -1,7 +1,9 @@
 //! Docker and Podman, through their command-line clients, which take the same words.
 
 use super::{
-    engine::{Check, Dress, Engine, Health, INSIDE},
+    engine::{Dress, Engine, INSIDE},
+    health::{Check, Health, check_of, recorded_check},
+    joining::ANONYMOUS,
     options::{self, Asked},
     unpack::unpack,
 };
@@ -255,7 +257,7 @@ impl Engine for Client {
         // Podman's events do not say what is executed.
         let (event, format) = match self.program {
             "docker" => ("event=exec_start", "{{.Action}}"),
-            _ => ("event=exec", "exec: a command"),
+            _ => ("event=exec", ANONYMOUS),
         };
         let mut command = self.client();
         let filter = format!("container={id}");
@@ -316,52 +318,5 @@ fn strings(value: &Value) -> Vec<OsString> {
         Value::String(word) => vec![word.into()],
         Value::Array(words) => words.iter().filter_map(Value::as_str).map(OsString::from).collect(),
         _ => Vec::new(),
-    }
-}
-
-/// `["CMD", word, ...]`, `["CMD-SHELL", line]`, `["NONE"]`, as images hold it.
-fn check_of(test: &Value) -> Option<Check> {
-    let words: Vec<String> =
-        test.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    match words.split_first()? {
-        (kind, words) if kind == "CMD" && !words.is_empty() => Some(Check::Words(words.to_vec())),
-        (kind, [line]) if kind == "CMD-SHELL" => Some(Check::Shell(line.clone())),
-        _ => None,
-    }
-}
-
-/// The check with the tracer before it, as a line for the image's shell, which is all that the engines
-/// take.
-fn recorded_check(check: &Check, arguments: &[OsString]) -> OsString {
-    let words: Vec<String> = match check {
-        Check::Words(words) => words.clone(),
-        Check::Shell(line) => ["/bin/sh", "-c", line].map(str::to_owned).to_vec(),
-    };
-    let arguments = arguments.iter().map(|word| word.to_string_lossy().into_owned());
-    let own = [format!("{INSIDE}/profgen")].into_iter().chain(arguments);
-    let all = own.chain(["--joined".to_owned(), "--".to_owned()]).chain(words);
-    let all: Vec<String> = all.map(|word| quoted(&word)).collect();
-    format!("exec {}", all.join(" ")).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn checks_are_read_in_both_forms() {
-        assert_eq!(check_of(&json!(["NONE"])), None);
-        assert_eq!(check_of(&json!(null)), None);
-        assert_eq!(
-            check_of(&json!(["CMD", "curl", "-f"])),
-            Some(Check::Words(vec!["curl".into(), "-f".into()]))
-        );
-        let shell = check_of(&json!(["CMD-SHELL", "a && b"]));
-        assert_eq!(shell, Some(Check::Shell("a && b".into())));
-        assert_eq!(
-            recorded_check(&shell.unwrap(), &["inside".into()]),
-            "exec /dev/.profgen/profgen inside --joined -- /bin/sh -c 'a && b'"
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! What can run a container: Docker and Podman from an image (client.rs), runc and crun from a bundle
 //! (plain.rs). A container lives as long as its value, whatever happens.
 
+use super::health::{Check, Health};
 use profiles::runtime::Target;
 use std::{
     ffi::OsString,
@@ -32,26 +33,6 @@ pub struct Recording {
     pub out: PathBuf,
     /// The arguments of `profgen inside` up to the command.
     pub arguments: Vec<OsString>,
-}
-
-/// A health check of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// Executed by the engine.
-    Words(Vec<String>),
-    /// Executed by the image's shell.
-    Shell(String),
-}
-
-/// Whether a container says that it does its work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// Not yet.
-    Starting,
-    /// It does.
-    Healthy,
-    /// Its check failed too often.
-    Unhealthy,
 }
 
 /// One way to run one container.

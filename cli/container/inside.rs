@@ -13,7 +13,7 @@ use std::{fs, os::fd::OwnedFd, path::Path};
 use supervisor::Command;
 
 /// Health checks come again and again: after so many records no more of them are made.
-const JOINED_MAX: usize = 64;
+pub const JOINED_MAX: usize = 64;
 
 /// Said where it may matter, as the engine's own profile decides it.
 const SOCKETS: &str = "the types of sockets, and where they listened without having been bound, were \

@@ -3,7 +3,9 @@
 
 mod client;
 mod engine;
+mod health;
 mod inside;
+mod joining;
 mod options;
 mod output;
 mod plain;
@@ -12,6 +14,8 @@ mod session;
 mod tracer;
 mod unpack;
 mod verify;
+mod watched;
+mod workspace;
 
 pub use inside::inside;
 
@@ -26,25 +30,17 @@ use anyhow::{Context, anyhow, bail};
 use client::Client;
 use engine::{Container, Dress, Engine, INSIDE, Recording};
 use model::{Trace, trace::Ended};
-use nix::sys::signal::Signal;
 use options::Asked;
 use plain::Plain;
-use session::{Manner, Run, Stop, Until};
+use session::{Run, Stop, Until};
 use std::{
     ffi::OsString,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
 };
 use supervisor::signals::Signals;
-use tempfile::TempDir;
 use verify::{Verdict, judge};
+use watched::Manner;
+use workspace::{Interruptible, Workspace};
 
 pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     let kind = chosen(arguments.engine)?;
@@ -52,7 +48,7 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     let asked = Asked::read(&arguments.words, is_plain)?;
     let place = Place::find(&output(arguments, &asked.image))?;
     let tracer = tracer::find(arguments.tracer.as_deref())?;
-    let tty = asked.tty;
+    let (tty, input) = (asked.tty, asked.interactive);
     let workspace = Workspace::new()?;
     let engine: Box<dyn Engine> = match kind {
         ContainerEngine::Runc => Box::new(Plain::new("runc", asked, workspace.path())?),
@@ -71,7 +67,7 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     // Before anything has run: whether the engine tells what the profile has to allow it.
     let target = engine.target()?;
     let (signals, _) = Signals::take().context("cannot take signals")?;
-    let job = Job { arguments, engine: &*engine, until, tty, signals, workspace };
+    let job = Job { arguments, engine: &*engine, until, tty, input, signals, workspace };
 
     let (recorded, traces, written) = job.record(&tracer, &place, target)?;
     if !arguments.quiet {
@@ -93,6 +89,7 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
     if let (true, Some(gap)) = (arguments.strict, gaps(&traces).first()) {
         return Err(anyhow!("the record is incomplete: {gap}").into());
     }
+    undone(arguments, &recorded)?;
     Ok(match recorded.stop {
         // It did not end by itself: how it did says nothing.
         Some(Stop::Exercised) => Status::Code(recorded.exercise.map_or(125, |ran| ran.status)),
@@ -100,6 +97,22 @@ pub fn container(arguments: &ContainerArguments) -> Result<Status, Failure> {
         Some(_) => Status::Code(0),
         None => Status::Like(Ended::Exit(recorded.container.status)),
     })
+}
+
+/// Fails when what was to happen to the container did not: the record lacks it.
+fn undone(arguments: &ContainerArguments, run: &Run) -> anyhow::Result<()> {
+    let why = match run.stop {
+        Some(Stop::Limit) => "before the time was over",
+        None => "before the container ended",
+        _ => return Ok(()),
+    };
+    if arguments.exercise.is_some() && run.exercise.is_none() {
+        bail!("the exercise was not done {why}");
+    }
+    if arguments.until_healthy && run.exercise.is_none() {
+        bail!("the container was not healthy {why}");
+    }
+    Ok(())
 }
 
 /// The engine that was named, or the first that is there.
@@ -132,6 +145,8 @@ struct Job<'a> {
     engine: &'a dyn Engine,
     until: Until,
     tty: bool,
+    /// Whether the container reads profgen's standard input.
+    input: bool,
     signals: Signals,
     workspace: Workspace,
 }
@@ -151,8 +166,6 @@ impl Job<'_> {
         };
         let container = Container::create(self.engine, Dress::Recorded(&recording))?;
         let run = self.run(&container, true)?;
-        // From here on, whoever interrupts wants no more of it.
-        let interruptible = Interruptible::new(&self.signals, &self.workspace);
         let traces = records::read(&recording.out, &run)?;
         let Some(traces) = traces else {
             let status = run.container.status;
@@ -161,16 +174,18 @@ impl Job<'_> {
             let status = if matches!(status, 126 | 127) { status } else { 125 };
             return Err(Failure::with(status, error));
         };
+        let bundle = place.open()?;
+        for trace in &traces {
+            bundle.add_trace(trace)?;
+        }
         let root = match self.arguments.no_static {
             true => None,
             false => Some(self.engine.root(&container.id, &self.workspace.make("root", 0o700)?)?),
         };
         drop(container);
+        // From here on, whoever interrupts wants no more of it: the records are in the bundle.
+        let interruptible = Interruptible::new(&self.signals, &self.workspace);
         let subject = self.engine.subject();
-        let bundle = place.open()?;
-        for trace in &traces {
-            bundle.add_trace(trace)?;
-        }
         let written = derive(
             &bundle,
             &Derivation {
@@ -181,7 +196,7 @@ impl Job<'_> {
                 profile: Profile { format: self.engine.format(), targets: Some([target].into()) },
             },
         )?;
-        interruptible.end();
+        drop(interruptible);
         Ok((run, traces, written))
     }
 
@@ -197,7 +212,7 @@ impl Job<'_> {
     }
 
     fn run(&self, container: &Container<'_>, recorded: bool) -> anyhow::Result<Run> {
-        let manner = Manner { echo: recorded, tty: self.tty, recorded };
+        let manner = Manner { echo: recorded, tty: self.tty, recorded, input: self.input };
         session::run(container, &self.until, &self.signals, manner, self.workspace.path())
     }
 
@@ -245,68 +260,4 @@ fn gaps(traces: &[Trace]) -> Vec<String> {
     gaps.sort();
     gaps.dedup();
     gaps
-}
-
-/// A directory that nobody else may enter, for what is mounted and unpacked.
-struct Workspace(TempDir);
-
-impl Workspace {
-    fn new() -> anyhow::Result<Workspace> {
-        let directory = tempfile::Builder::new().prefix("profgen-container-").tempdir();
-        Ok(Workspace(directory.context("cannot make a temporary directory")?))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// A directory in it. The one for records is open to whatever user the container runs as, who sees
-    /// only it.
-    fn make(&self, name: &str, mode: u32) -> anyhow::Result<PathBuf> {
-        let path = self.path().join(name);
-        let made = fs::create_dir(&path)
-            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)));
-        made.with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(path)
-    }
-}
-
-/// While files are analysed no loop looks at signals: one that arrives ends profgen, without leaving
-/// files behind.
-struct Interruptible(Arc<AtomicBool>);
-
-impl Interruptible {
-    fn new(signals: &Signals, workspace: &Workspace) -> Interruptible {
-        let ended = Arc::new(AtomicBool::new(false));
-        let (signals, path) = (signals.clone(), workspace.path().to_path_buf());
-        let seen = Arc::clone(&ended);
-        thread::spawn(move || {
-            while !seen.load(Ordering::Acquire) {
-                if let Some((_, signal)) = signals.arrived() {
-                    let _ = fs::remove_dir_all(&path);
-                    say(&format!("interrupted by {signal}"));
-                    std::process::exit(128 + signal as i32);
-                }
-                thread::sleep(Duration::from_millis(100));
-            }
-        });
-        Interruptible(ended)
-    }
-
-    fn end(self) {}
-}
-
-impl Drop for Interruptible {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// The name of a signal that ended a recording which was not to end so.
-fn interrupted(stop: Option<Stop>, seen: Option<String>) -> Option<String> {
-    match stop {
-        Some(Stop::Signal(signal)) => Some(Signal::as_str(signal).to_owned()),
-        Some(_) => None,
-        None => seen,
-    }
 }

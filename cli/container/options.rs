@@ -40,10 +40,11 @@ const FLAGS: [&str; 31] = [
 ];
 
 /// Options of runc and crun that take no value; they stand before the command, as `--root DIR` does.
-const RUNTIME_FLAGS: [&str; 3] = ["--cgroup-manager=disabled", "--debug", "--systemd-cgroup"];
+const RUNTIME_FLAGS: [&str; 2] = ["--debug", "--systemd-cgroup"];
 
 /// profgen's own, for those who write them too late.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
+    "-o",
     "--engine",
     "--output",
     "--for",

@@ -2,7 +2,8 @@
 //! as it is; each run has a configuration of its own that points to its root.
 
 use super::{
-    engine::{Check, Dress, Engine, Health, INSIDE},
+    engine::{Dress, Engine, INSIDE},
+    health::{Check, Health},
     options::Asked,
 };
 use crate::{

@@ -1,10 +1,17 @@
 //! The records that a container leaves: files that it could write to itself, and so hostile ones. What
 //! happened outside of it is added to them.
 
-use super::{interrupted, session::Run};
+use super::{
+    inside::JOINED_MAX,
+    session::{Run, Stop},
+};
 use crate::files::{Plain, open_directory, read_in};
 use anyhow::{Context, bail};
-use model::{Trace, document::from_json, trace::Untraced};
+use model::{
+    Trace,
+    document::from_json,
+    trace::{Cut, Untraced},
+};
 use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 /// More records than this are not read; the tracer itself stops much earlier.
@@ -25,6 +32,7 @@ pub fn read(out: &Path, run: &Run) -> anyhow::Result<Option<Vec<Trace>>> {
         .collect();
     // `first-...` before `joined-...`.
     names.sort();
+    let joined = names.iter().filter(|name| name.as_bytes().starts_with(b"joined-")).count();
     let mut traces = Vec::new();
     let mut has_first = false;
     for name in names {
@@ -41,7 +49,12 @@ pub fn read(out: &Path, run: &Run) -> anyhow::Result<Option<Vec<Trace>>> {
             has_first = true;
             let seen = trace.completeness.interrupted.take();
             trace.completeness.interrupted = interrupted(run.stop, seen);
-            trace.completeness.untraced.extend(run.joined.iter().map(|command| Untraced {
+            if joined >= JOINED_MAX {
+                let what = "records of what joined the container".to_owned();
+                trace.completeness.cut.push(Cut { what, bound: JOINED_MAX as u64 });
+            }
+            let unrecorded = run.joined.unrecorded(joined);
+            trace.completeness.untraced.extend(unrecorded.iter().map(|command| Untraced {
                 program: command.as_str().into(),
                 reason: "it joined the container from outside, and not through profgen".to_owned(),
             }));
@@ -49,6 +62,15 @@ pub fn read(out: &Path, run: &Run) -> anyhow::Result<Option<Vec<Trace>>> {
         traces.push(trace);
     }
     Ok(has_first.then_some(traces))
+}
+
+/// The name of a signal that ended a recording which was not to end so.
+fn interrupted(stop: Option<Stop>, seen: Option<String>) -> Option<String> {
+    match stop {
+        Some(Stop::Signal(signal)) => Some(signal.as_str().to_owned()),
+        Some(_) => None,
+        None => seen,
+    }
 }
 
 /// Both become part of a file name.
@@ -63,13 +85,13 @@ fn is_plain(trace: &Trace) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::session::{Ran, Stop};
+    use crate::container::{joining::Joined, session::Stop, watched::Ran};
     use nix::sys::signal::Signal;
     use std::{collections::BTreeSet, path::PathBuf};
 
     fn run(stop: Option<Stop>) -> Run {
         let container = Ran { status: 0, streams: None };
-        let joined = BTreeSet::from(["sh -c x".to_owned()]);
+        let joined = Joined { commands: BTreeSet::from(["sh -c x".to_owned()]), unknown: 1 };
         Run { container, stop, exercise: None, joined }
     }
 

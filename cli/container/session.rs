@@ -2,28 +2,29 @@
 //! its test is done, or when profgen is interrupted.
 
 use super::{
-    engine::{Container, Health, INSIDE},
-    output::{Echo, Stream, collect},
+    engine::{Container, INSIDE},
+    health::Health,
+    joining::{Joined, Joining},
+    watched::{Manner, Ran, TICK, Watched, pass_input, shell_status},
 };
 use anyhow::{Context, anyhow};
 use nix::sys::signal::Signal;
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
-    fs::{self, File},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    fs::File,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime},
+    process::{Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 use supervisor::signals::Signals;
 
-const TICK: Duration = Duration::from_millis(30);
 /// How often an engine is asked for the health of a container.
 const ASK: Duration = Duration::from_millis(500);
 /// As `docker stop` waits.
 const GRACE: Duration = Duration::from_secs(10);
+/// For an exercise whose container has ended.
+const ENDING: Duration = Duration::from_secs(5);
 /// For a tracer to write its record.
 const WRITING: Duration = Duration::from_secs(30);
 
@@ -53,15 +54,6 @@ pub enum Stop {
     Signal(Signal),
 }
 
-/// What a process said, and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
-    /// As a shell says it.
-    pub status: i32,
-    /// Its standard output and error; none where they went to the terminal.
-    pub streams: Option<[Stream; 2]>,
-}
-
 /// One run of a container.
 #[derive(Debug)]
 pub struct Run {
@@ -71,72 +63,8 @@ pub struct Run {
     pub stop: Option<Stop>,
     /// The exercise, where it came to its end.
     pub exercise: Option<Ran>,
-    /// What joined the container and was not recorded.
-    pub joined: BTreeSet<String>,
-}
-
-/// How a run is shown.
-#[derive(Debug, Clone, Copy)]
-pub struct Manner {
-    /// Whether its output is passed on.
-    pub echo: bool,
-    /// Whether the container has the terminal.
-    pub tty: bool,
-    /// Whether profgen is in it, and needs time to write.
-    pub recorded: bool,
-}
-
-/// A child whose output is read meanwhile.
-struct Watched {
-    child: Child,
-    streams: Option<[JoinHandle<Stream>; 2]>,
-}
-
-impl Watched {
-    fn start(mut command: Command, manner: Manner, what: &str) -> anyhow::Result<Watched> {
-        if !manner.tty {
-            command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            // What is typed at the terminal is for profgen, which passes on what it means.
-            command.process_group(0);
-        }
-        let mut child = command.spawn().with_context(|| format!("cannot run {what}"))?;
-        let [output, error] = match manner.echo {
-            true => [Echo::Output, Echo::Error],
-            false => [Echo::None, Echo::None],
-        };
-        let streams = match (child.stdout.take(), child.stderr.take()) {
-            (Some(out), Some(err)) => Some([collect(out, output), collect(err, error)]),
-            _ => None,
-        };
-        Ok(Watched { child, streams })
-    }
-
-    fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        self.child.try_wait().context("cannot wait for a process")
-    }
-
-    fn wait(&mut self, patience: Duration) -> anyhow::Result<Option<ExitStatus>> {
-        let until = Instant::now() + patience;
-        loop {
-            match self.ended()? {
-                None if Instant::now() < until => thread::sleep(TICK),
-                status => return Ok(status),
-            }
-        }
-    }
-
-    fn finish(self, status: i32) -> Ran {
-        let streams = self.streams.map(|all| all.map(|one| one.join().unwrap_or_default()));
-        Ran { status, streams }
-    }
-
-    fn kill(&mut self) {
-        // It is a group of its own: what it started ends with it.
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        let _ = self.child.wait();
-    }
+    /// What joined the container.
+    pub joined: Joined,
 }
 
 /// Runs a container.
@@ -152,7 +80,20 @@ pub fn run(
 ) -> anyhow::Result<Run> {
     let (engine, id) = (container.engine, &container.id);
     let joining = Joining::listen(container, workspace);
-    let mut client = Watched::start(engine.start(id), manner, "the engine's client")?;
+    let mut start = engine.start(id);
+    let replay = manner.input && !manner.tty;
+    let input = workspace.join("input");
+    if replay && !manner.recorded {
+        // What the recorded run read: standard input is there only once.
+        start.stdin(File::open(&input).context("cannot read the input again")?);
+    } else if replay {
+        start.stdin(Stdio::piped());
+    }
+    let mut client = Watched::start(start, manner, "the engine's client")?;
+    if let Some(to) = client.child.stdin.take() {
+        let copy = File::create(&input).context("cannot keep the input")?;
+        thread::spawn(move || pass_input(to, copy));
+    }
     let mut exercise = None;
     let result = watch(container, until, signals, &mut client, &mut exercise, manner);
     let (stop, status) = match result {
@@ -163,8 +104,13 @@ pub fn run(
     let exercise = match exercise {
         None => None,
         Some(Exercise { mut watched, status: None }) => {
-            watched.kill();
-            None
+            // Where it is what ended the container, it is about to end, too.
+            let patience = if stop.is_none() { ENDING } else { Duration::ZERO };
+            let ended = watched.wait(patience)?.map(shell_status);
+            if ended.is_none() {
+                watched.kill();
+            }
+            ended.map(|status| watched.finish(status))
         }
         Some(Exercise { watched, status: Some(status) }) => Some(watched.finish(status)),
     };
@@ -224,7 +170,7 @@ fn watch(
                 } else {
                     command.env("PROFGEN_INSIDE", "");
                 }
-                let manner = Manner { tty: false, ..manner };
+                let manner = Manner { tty: false, input: false, ..manner };
                 let watched = Watched::start(command, manner, "the exercise")?;
                 *exercise = Some(Exercise { watched, status: None });
             }
@@ -237,10 +183,6 @@ fn watch(
         }
         thread::sleep(TICK);
     }
-}
-
-fn shell_status(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
 /// Asks a container to end; a tracer in it is told by three signals to make what it records end.
@@ -270,36 +212,4 @@ fn end(
         client.kill();
         anyhow!("the container does not end")
     })
-}
-
-/// Listens for processes that join a container from outside.
-struct Joining {
-    child: Child,
-    lines: std::path::PathBuf,
-}
-
-impl Joining {
-    fn listen(container: &Container<'_>, workspace: &Path) -> Option<Joining> {
-        let mut command = container.engine.joined(&container.id)?;
-        let lines = workspace.join(format!("events-{}", container.id));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        command.args(["--since", &now.as_secs().to_string()]);
-        command.stdout(File::create(&lines).ok()?).stderr(Stdio::null()).process_group(0);
-        Some(Joining { child: command.spawn().ok()?, lines })
-    }
-
-    fn seen(mut self) -> BTreeSet<String> {
-        const MOST: usize = 64;
-        // What happened a moment ago is still on its way.
-        thread::sleep(Duration::from_millis(100));
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let text = fs::read(&self.lines).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let own = format!("{INSIDE}/profgen");
-        let joined = text.lines().filter(|line| !line.contains(&own));
-        let commands =
-            joined.map(|line| line.split_once(": ").map_or(line, |(_, command)| command));
-        commands.take(MOST).map(|command| command.trim().to_owned()).collect()
-    }
 }

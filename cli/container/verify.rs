@@ -1,7 +1,10 @@
 //! Whether a container does under its profile what it did without: by its exit status and its output,
 //! or, when it is a service, by its health and by its test.
 
-use super::session::{Ran, Run, Stop};
+use super::{
+    session::{Run, Stop},
+    watched::Ran,
+};
 
 /// What was learned.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +40,9 @@ pub fn judge(
     let differences = compare(recorded, confined);
     if differences.is_empty() {
         return Ok(Verdict::Same(match (recorded.stop, &recorded.exercise) {
+            (None, _) if recorded.container.streams.is_none() => {
+                "the exit status was the same (what a terminal shows is not compared)"
+            }
             (None, _) => "output and exit status were the same",
             (_, Some(_)) => "the exercise had the same output and exit status",
             (Some(Stop::Healthy), _) => "it became healthy as before",
@@ -117,12 +123,12 @@ fn words(stop: Stop) -> String {
 #[cfg(test)]
 mod tests {
     use super::{super::output::*, *};
-    use std::collections::BTreeSet;
+    use crate::container::joining::Joined;
 
     fn run(status: i32, output: &'static str) -> Run {
         let stream = |text: &'static str| collect(text.as_bytes(), Echo::None).join().unwrap();
         let container = Ran { status, streams: Some([stream(output), stream("")]) };
-        Run { container, stop: None, exercise: None, joined: BTreeSet::new() }
+        Run { container, stop: None, exercise: None, joined: Joined::default() }
     }
 
     fn verdict(recorded: Run, confined: Run, plain: Run) -> Verdict {
