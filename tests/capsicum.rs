@@ -100,8 +100,10 @@ workload_tests!(check);
 /// Traces a command in a directory with two equal files, and gives its suggestion.
 fn suggest(words: &[&str]) -> (Suggestion, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    for name in ["a", "b"] {
-        fs::write(directory.path().join(name), "a line\nand another\n").unwrap();
+    for (name, text) in
+        [("a", "a line\nand another\n"), ("b", "a line\nand another\n"), ("c", "other\n")]
+    {
+        fs::write(directory.path().join(name), text).unwrap();
     }
     let out = directory.path().join("bundle");
     let status = Command::new(profgen())
@@ -147,7 +149,7 @@ fn cmp_reads_both_files_and_enters_after_both_are_open() {
 
 #[test]
 fn cmp_writes_to_its_output_where_files_differ() {
-    let (suggestion, _directory) = suggest(&["cmp", "a", "out"]);
+    let (suggestion, _directory) = suggest(&["cmp", "a", "c"]);
     assert!(limit(&suggestion, "standard output").rights.contains(rights(&["WRITE", "FSTAT"])));
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct View<'a> {
 pub(crate) struct Place {
     /// The steps that have come by then.
     pub(crate) start_up: BTreeSet<Id>,
+    /// When that is, in each timeline.
+    pub(crate) moments: Vec<u32>,
     /// The last of them; none at the start of main.
     pub(crate) last: Option<Id>,
     /// What is past it.
@@ -65,7 +67,7 @@ impl View<'_> {
                 return true;
             }
         }
-        !seen
+        !seen || self.confinement.more && !matches!(event, Event::Name(_))
     }
 
     /// The first moment that counts. Where main was not seen, what ld.so does alone is before it.
@@ -87,20 +89,25 @@ impl View<'_> {
         if loader { u32::MAX } else { 0 }
     }
 
-    /// The moment right after these steps.
-    pub(crate) fn moment(&self, timeline: &Timeline, start_up: &BTreeSet<Id>) -> u32 {
-        let steps = start_up.iter().filter_map(|id| timeline.0.get(&Event::Name(*id)));
-        let main = timeline.0.get(&Event::Main).map_or(0, |span| span.first);
-        steps.map(|span| span.last).max().unwrap_or(0).max(main)
+    /// The moment right after these steps in each timeline.
+    fn moments(&self, start_up: &BTreeSet<Id>, steps: &[Seen]) -> Vec<u32> {
+        let mains = self.confinement.timelines.iter().map(|timeline| timeline.0.get(&Event::Main));
+        let mut moments: Vec<u32> = mains.map(|main| main.map_or(0, |span| span.first)).collect();
+        for step in steps.iter().filter(|step| start_up.contains(&step.id)) {
+            for (moment, span) in moments.iter_mut().zip(&step.spans) {
+                *moment = (*moment).max(span.map_or(0, |span| span.last));
+            }
+        }
+        moments
     }
 
-    /// Whether something goes on past these steps, in some run. What no kept timeline has does.
-    pub(crate) fn past(&self, event: &Event, start_up: &BTreeSet<Id>) -> bool {
+    /// Whether something goes on past these moments, in some run. What no kept timeline has does.
+    pub(crate) fn past(&self, event: &Event, moments: &[u32]) -> bool {
         let mut seen = false;
-        for timeline in &self.confinement.timelines {
+        for (timeline, moment) in self.confinement.timelines.iter().zip(moments) {
             let Some(span) = timeline.0.get(event) else { continue };
             seen = true;
-            if goes_past(event, *span, self.moment(timeline, start_up)) {
+            if goes_past(event, *span, *moment) {
                 return true;
             }
         }
@@ -109,14 +116,20 @@ impl View<'_> {
 
     /// The best place.
     pub(crate) fn place(&self) -> Place {
-        let forbidden = self.forbidden();
-        let all: BTreeSet<Id> = forbidden.keys().copied().collect();
+        let steps: Vec<Seen> = self
+            .forbidden()
+            .into_iter()
+            .map(|(id, step)| Seen {
+                id,
+                spans: self.spans(&Event::Name(id)),
+                way: remedy(step, self.words),
+                several: false,
+            })
+            .collect();
         let mut candidates = BTreeSet::from([BTreeSet::new()]);
-        for timeline in &self.confinement.timelines {
-            let mut lasts: Vec<(u32, Id)> = all
-                .iter()
-                .filter_map(|id| Some((timeline.0.get(&Event::Name(*id))?.last, *id)))
-                .collect();
+        for at in 0..self.confinement.timelines.len() {
+            let mut lasts: Vec<(u32, Id)> =
+                steps.iter().filter_map(|step| Some((step.spans[at]?.last, step.id))).collect();
             lasts.sort_unstable();
             let mut start_up = BTreeSet::new();
             for (_, id) in lasts {
@@ -125,66 +138,54 @@ impl View<'_> {
             }
         }
         let reads = self.reads();
-        let mut best: Option<(u32, usize, Place)> = None;
-        for start_up in candidates {
-            let place = self.judge(start_up, &forbidden, &reads);
-            let key = (place.cost, place.start_up.len());
-            if best.as_ref().is_none_or(|(cost, len, _)| key < (*cost, *len)) {
-                best = Some((key.0, key.1, place));
-            }
-        }
-        best.map(|(_, _, place)| place).unwrap_or_default()
+        let places = candidates.into_iter().map(|start_up| self.judge(start_up, &steps, &reads));
+        let best = places.min_by_key(|place| (place.cost, place.start_up.len()));
+        let mut best = best.unwrap_or_default();
+        best.last = self.last_of(&best.start_up);
+        best
+    }
+
+    fn spans(&self, event: &Event) -> Vec<Option<Span>> {
+        let timelines = self.confinement.timelines.iter();
+        timelines.map(|timeline| timeline.0.get(event).copied()).collect()
     }
 
     /// The uses that bring in data once main has begun.
-    fn reads(&self) -> Vec<(Id, &UseKey)> {
+    fn reads(&self) -> Vec<Seen> {
         let mut reads = Vec::new();
         for (id, role) in &self.confinement.roles {
+            let several = role.several && !self.of_libraries(role);
             let keys = role.uses.keys().filter(|key| roles::reads(role, key));
-            let after = |key: &&UseKey| self.after_main(&Event::Use(*id, (*key).clone()));
-            reads.extend(keys.filter(after).map(|key| (*id, key)));
+            let events = keys.map(|key| Event::Use(*id, key.clone()));
+            let seen = events.filter(|event| self.after_main(event)).map(|event| Seen {
+                id: *id,
+                spans: self.spans(&event),
+                way: None,
+                several,
+            });
+            reads.extend(seen);
         }
         reads
     }
 
-    fn judge(
-        &self,
-        start_up: BTreeSet<Id>,
-        forbidden: &BTreeMap<Id, &Step>,
-        reads: &[(Id, &UseKey)],
-    ) -> Place {
-        let rest: BTreeSet<Id> = forbidden
-            .keys()
-            .filter(|id| self.past(&Event::Name(**id), &start_up))
-            .copied()
-            .collect();
-        let ways: BTreeSet<&Way> =
-            rest.iter().filter_map(|id| remedy(forbidden[id], self.words)).collect();
+    fn judge(&self, start_up: BTreeSet<Id>, steps: &[Seen], reads: &[Seen]) -> Place {
+        let moments = self.moments(&start_up, steps);
+        // Past a bound there are runs that went another way: what is not before it may be past it.
+        let past = |step: &&Seen| match self.confinement.more {
+            true => !start_up.contains(&step.id),
+            false => step.any(&moments, |span, moment| span.last > moment),
+        };
+        let rest: Vec<&Seen> = steps.iter().filter(past).collect();
+        let ways: BTreeSet<&Way> = rest.iter().filter_map(|step| step.way).collect();
         let mut cost = ways.iter().map(|way| way.cost * 10).sum::<u32>() + rest.len() as u32;
-        let over = !reads.is_empty()
-            && !reads
-                .iter()
-                .any(|(id, key)| self.past(&Event::Use(*id, (*key).clone()), &start_up));
-        let started = reads.iter().any(|(id, key)| self.straddles(*id, key, &start_up));
+        let goes_on = |span: Span, moment: u32| span.last >= moment;
+        let over = !reads.is_empty() && !reads.iter().any(|read| read.any(&moments, goes_on));
+        // Several descriptors of a role are read from, one after the other, and the place is between.
+        let between = |span: Span, moment: u32| span.first < moment && span.last >= moment;
+        let started = reads.iter().any(|read| read.several && read.known(&moments, between));
         cost += u32::from(over) * OVER + u32::from(started) * STARTED;
-        let last = self.last_of(&start_up);
-        Place { start_up, last, rest, cost, started, over }
-    }
-
-    /// Several descriptors of a role are read from, one after the other, and the place is between.
-    fn straddles(&self, id: Id, key: &UseKey, start_up: &BTreeSet<Id>) -> bool {
-        let several = self
-            .confinement
-            .roles
-            .get(&id)
-            .is_some_and(|role| role.several && !self.of_libraries(role));
-        several
-            && self.confinement.timelines.iter().any(|timeline| {
-                let event = Event::Use(id, key.clone());
-                let Some(span) = timeline.0.get(&event) else { return false };
-                let moment = self.moment(timeline, start_up);
-                span.first < moment && span.last >= moment
-            })
+        let rest = rest.iter().map(|step| step.id).collect();
+        Place { start_up, moments, last: None, rest, cost, started, over }
     }
 
     /// What a library reads for itself, one after the other, is not the work of the program.
@@ -203,6 +204,28 @@ impl View<'_> {
             start_up.iter().filter_map(|id| Some((timeline.0.get(&Event::Name(*id))?.last, *id)))
         });
         places.max().map(|(_, id)| id)
+    }
+}
+
+/// When something came in each timeline, and what else decides of it.
+struct Seen {
+    id: Id,
+    spans: Vec<Option<Span>>,
+    way: Option<&'static Way>,
+    several: bool,
+}
+
+impl Seen {
+    /// Whether it is so in some timeline. What no kept timeline has is.
+    fn any(&self, moments: &[u32], is_so: impl Fn(Span, u32) -> bool) -> bool {
+        self.spans.iter().all(Option::is_none) || self.known(moments, is_so)
+    }
+
+    fn known(&self, moments: &[u32], is_so: impl Fn(Span, u32) -> bool) -> bool {
+        self.spans
+            .iter()
+            .zip(moments)
+            .any(|(span, moment)| span.is_some_and(|span| is_so(span, *moment)))
     }
 }
 

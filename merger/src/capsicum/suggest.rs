@@ -202,7 +202,7 @@ fn limits(view: &View<'_>, place: &Place) -> Vec<Limit> {
             let event = Event::Use(*id, key.clone());
             if view.after_main(&event) {
                 all.add(role, key);
-                if view.past(&event, &place.start_up) {
+                if view.past(&event, &place.moments) {
                     past.add(role, key);
                 }
             }
@@ -221,11 +221,9 @@ fn limits(view: &View<'_>, place: &Place) -> Vec<Limit> {
         let count = names.entry(base.clone()).or_default();
         *count += 1;
         let late = !matches!(role.source, Source::Inherited { .. })
-            && view.confinement.timelines.iter().all(|timeline| {
-                timeline
-                    .0
-                    .get(&Event::Made(*id))
-                    .is_none_or(|span| span.first > view.moment(timeline, &place.start_up))
+            && view.confinement.timelines.iter().zip(&place.moments).all(|(timeline, moment)| {
+                let made = timeline.0.get(&Event::Made(*id));
+                made.is_none_or(|span| span.first > *moment)
             });
         limits.push(Limit {
             id: *id,
@@ -240,7 +238,7 @@ fn limits(view: &View<'_>, place: &Place) -> Vec<Limit> {
             late,
             from: role.from.clone(),
             rights: all.rights,
-            narrowed: (past.rights != all.rights).then_some(past.rights),
+            narrowed: (past.rights != all.rights && !view.confinement.more).then_some(past.rights),
             fcntls: all.fcntls.clone(),
             ioctls: all.ioctls.clone(),
             uses: role
@@ -331,7 +329,7 @@ fn late_uses(view: &View<'_>, place: &Place) -> Vec<Failure> {
             let event = Event::Use(*id, key.clone());
             if use_is_forbidden(view, *id, key)
                 && view.after_main(&event)
-                && view.past(&event, &place.start_up)
+                && view.past(&event, &place.moments)
             {
                 failures.push(Failure {
                     error: "ECAPMODE".to_owned(),
@@ -402,7 +400,7 @@ fn serving(view: &View<'_>, place: &Place) -> Option<Serving> {
         })
         .collect();
     let (past, before): (BTreeSet<Sysno>, BTreeSet<Sysno>) =
-        calls.into_iter().partition(|sysno| view.past(&Event::Call(*sysno), &place.start_up));
+        calls.into_iter().partition(|sysno| view.past(&Event::Call(*sysno), &place.moments));
     if past.is_empty() && before.is_empty() {
         return None;
     }
