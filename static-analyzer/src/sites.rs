@@ -32,7 +32,7 @@ fn by_module(trace: &mut Trace) -> BTreeMap<Module, Vec<&mut Site>> {
     let mut found = BTreeMap::<Module, Vec<&mut Site>>::new();
     for program in &mut trace.programs {
         for site in program.calls.values_mut().filter_map(|call| call.site.as_mut()) {
-            if site.symbol.is_some() || site.module.as_bytes().first() != Some(&b'/') {
+            if !is_nameless(site) {
                 continue;
             }
             let own = program.modules.iter().find(|module| module.path == site.module);
@@ -41,7 +41,17 @@ fn by_module(trace: &mut Trace) -> BTreeMap<Module, Vec<&mut Site>> {
             }
         }
     }
+    for site in trace.stacks.iter_mut().flat_map(|stack| &mut stack.0) {
+        let module = of_run.get(&site.module).and_then(Option::as_ref);
+        if let Some(module) = module.filter(|_| is_nameless(site)) {
+            found.entry(module.clone()).or_default().push(site);
+        }
+    }
     found
+}
+
+fn is_nameless(site: &Site) -> bool {
+    site.symbol.is_none() && site.module.as_bytes().first() == Some(&b'/')
 }
 
 /// The modules by path, where all programs of the run had the same file there. A child that has

@@ -138,13 +138,21 @@ impl Follower {
             held.retain(|number, _| numbers.binary_search(number).is_ok());
             let mut corrected = before - held.len();
             for number in numbers {
-                if !held.contains_key(&number)
-                    && let Some((opened, close_on_exec)) = kernel::describe(tid, number)
-                {
-                    corrected += 1;
-                    let (serial, owner, record) = (0, who.process, 0);
-                    held.insert(number, Held { opened, close_on_exec, serial, owner, record });
+                // Where the copy may be of another moment, a number may be another file's by now.
+                if held.contains_key(&number) && known {
+                    continue;
                 }
+                let Some((opened, close_on_exec)) = kernel::describe(tid, number) else { continue };
+                if let Some(held) = held.get_mut(&number) {
+                    held.close_on_exec = close_on_exec;
+                    if held.opened.object != opened.object {
+                        held.opened = opened;
+                    }
+                    continue;
+                }
+                corrected += 1;
+                let (serial, owner, record) = (0, who.process, 0);
+                held.insert(number, Held { opened, close_on_exec, serial, owner, record });
             }
             self.corrected += if known { corrected as u64 } else { 0 };
         }
@@ -258,6 +266,8 @@ impl Follower {
     /// The entry of a call: what it uses and closes. Gives what has to be known at its end.
     pub fn entered(&mut self, event: &Event, who: Who<'_>) -> Option<Entered> {
         let event = multiplexed::meant(event);
+        #[cfg(test)]
+        tests::compare(self, &event);
         let plan = self.plan(event.sysno);
         if let Some(image) = self.images.get_mut(&who.process) {
             image.growing.called(event.sysno);
