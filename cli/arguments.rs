@@ -71,6 +71,15 @@ pub enum Command {
         violations; 125 when profgen itself failed, 126 when the command cannot be executed, 127 \
         when it is not found.")]
     Run(RunArguments),
+    /// Record containers from outside: their runtime hands them over
+    #[command(
+        after_help = "Containers are handed over that were started with the profile of --bootstrap, \
+        or another one whose listenerPath is the socket. The first SIGTERM or SIGINT ends the \
+        waiting for more, and profgen ends when the recorded ones have; the second ends the \
+        recording, and the calls that a container's profile announces then fail with ENOSYS.\n\n\
+        Exit status: 0; 2 when it failed."
+    )]
+    Agent(AgentArguments),
     /// Say what is dangerous, redundant or will not work as written in a seccomp profile
     #[command(
         after_help = "Exit status: 0; 1 when there are findings, other than notes; 2 when it failed."
@@ -103,6 +112,7 @@ impl Command {
             Command::Decide(_) => "decide",
             Command::Emit(_) => "emit",
             Command::Run(_) => "run",
+            Command::Agent(_) => "agent",
             Command::Lint(_) => "lint",
             Command::Simulate(_) => "simulate",
             Command::Completions { .. } => "completions",
@@ -119,6 +129,10 @@ pub struct TraceArguments {
     /// How to observe
     #[arg(long, value_enum, default_value_t = EngineArgument::Auto)]
     pub engine: EngineArgument,
+    /// With ptrace: let every call stop, and leave the program's code alone. For programs that check
+    /// their own code or that may be hostile
+    #[arg(long)]
+    pub no_patch: bool,
     /// Do not read the ELF files of what ran: call sites keep their offsets and get no names
     #[arg(long)]
     pub no_static: bool,
@@ -162,6 +176,7 @@ impl TraceArguments {
         TraceArguments {
             output: None,
             engine,
+            no_patch: false,
             no_static,
             pid: None,
             measure_capabilities: false,
@@ -594,6 +609,45 @@ fn capability(name: &str) -> Result<u32, String> {
     let upper = name.to_uppercase();
     let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
     model::capability::number(&full).ok_or_else(|| "no capability of that name".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub struct AgentArguments {
+    /// Where to listen; with --bootstrap, where the agent will
+    #[arg(long, value_name = "PATH", default_value = "/run/profgen.sock")]
+    pub socket: PathBuf,
+    /// The directory that gets a bundle NAME.profgen for each listenerMetadata, or for each
+    /// container's id without one [default: the working directory]; with --bootstrap, the file that
+    /// is written [default: standard output]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// End when so many containers have been recorded
+    #[arg(long, value_name = "N", conflicts_with = "bootstrap")]
+    pub count: Option<u64>,
+    /// Write the seccomp profile with which containers are started to be recorded
+    #[arg(long)]
+    pub bootstrap: bool,
+    /// With --bootstrap: the name under which the evidence is kept
+    #[arg(long, value_name = "NAME", requires = "bootstrap")]
+    pub metadata: Option<String>,
+    /// With --bootstrap: a capability that the container has beyond Docker's own; may be repeated
+    #[arg(long, value_name = "NAME", requires = "bootstrap", value_parser = capability_name)]
+    pub cap_add: Vec<String>,
+    /// With --bootstrap: the container runtimes that will load it, `runc`, `crun@1.8`, joined by
+    /// commas: what they call before they hand over is let through unrecorded [default: all]
+    #[arg(long, value_name = "RUNTIME", requires = "bootstrap")]
+    pub runtime: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// Say only what goes wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// A capability by its full name.
+fn capability_name(name: &str) -> Result<String, String> {
+    let number = capability(name)?;
+    Ok(model::capability::NAMES[number as usize].to_owned())
 }
 
 #[derive(Debug, Args)]

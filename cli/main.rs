@@ -1,6 +1,7 @@
 //! The command line: one file per command. What was typed is in `arguments`, what becomes of it in
 //! the library crates; this is where words are printed and exit statuses chosen.
 
+mod agent;
 mod analyze;
 mod arguments;
 mod bundle;
@@ -43,6 +44,7 @@ fn main() -> ! {
         Command::Decide(arguments) => decide::decide(&arguments),
         Command::Emit(arguments) => emit::emit(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Agent(arguments) => agent::agent(&arguments),
         Command::Lint(arguments) => lint::lint(&arguments),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => print(|out| {

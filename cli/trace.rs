@@ -22,7 +22,14 @@ use tracer::{EngineChoice, Options, Subject, TraceError};
 pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
     let place = Place::find(&output(arguments))?;
     let trace = observe(arguments)?;
-    let written = keep(&place, &trace, arguments)?;
+    let how = Derivation {
+        root: None,
+        no_static: arguments.no_static,
+        settings: &arguments.settings,
+        quiet: arguments.quiet,
+        profile: Profile::default(),
+    };
+    let written = keep(&place, &trace, &how)?;
     if !arguments.quiet {
         summary::print(&place.path, &trace, &written, arguments);
     }
@@ -90,6 +97,7 @@ fn record(
         progress: Box::new(move |recorder| progress.show(recorder)),
         first_process: arguments.first_process,
         measure: arguments.measure_capabilities || arguments.confirm_capabilities,
+        patch: !arguments.no_patch,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let subject = match (command, arguments.pid) {
@@ -116,7 +124,10 @@ pub struct Written {
 
 /// Writes the trace into the bundle, and what follows from it. When there is no room for that, the
 /// trace is saved elsewhere: a run may be hard to repeat.
-fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Written, Failure> {
+///
+/// # Errors
+/// When the bundle cannot be written.
+pub fn keep(place: &Place, trace: &Trace, how: &Derivation<'_>) -> Result<Written, Failure> {
     let bundle = place.open().and_then(|bundle| bundle.add_trace(trace).map(|()| bundle));
     let bundle = match bundle {
         Ok(bundle) => bundle,
@@ -132,14 +143,7 @@ fn keep(place: &Place, trace: &Trace, arguments: &TraceArguments) -> Result<Writ
             .into());
         }
     };
-    let derivation = Derivation {
-        root: None,
-        no_static: arguments.no_static,
-        settings: &arguments.settings,
-        quiet: arguments.quiet,
-        profile: Profile::default(),
-    };
-    Ok(derive(&bundle, &derivation)?)
+    Ok(derive(&bundle, how)?)
 }
 
 /// How a bundle's files are made of its traces.

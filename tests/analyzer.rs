@@ -104,7 +104,7 @@ fn predictions_are_no_wider_than_the_best_known() {
 }
 
 pitfall_tests! {
-    arguments_O0 arguments_O2 bare bare_stripped branchless callback_atexit callback_atexit_musl
+    arguments_O0 arguments_O2 branchless callback_atexit callback_atexit_musl
     callback_atexit_static callback_atfork callback_bsearch callback_bsearch_musl callback_clone
     callback_clone_musl callback_key callback_nftw callback_objects callback_once callback_once_musl
     callback_qsort callback_qsort_static callback_quick_exit callback_scandir callback_signal
@@ -129,7 +129,7 @@ pitfall_tests! {
     pointers_relative pointers_relr pointers_stored pointers_stored_pie pointers_writable pointers_writable_pie
     preinit preinit_old preinit_static preloads pruned_flag_O0 pruned_flag_O2 push_ret recursion_O0 recursion_O2
     retpoline retpoline_inline rust_bare rust_bare_O3 rust_empty rust_empty_static rust_std rust_std_O3
-    rust_std_static sections services services_static setxid setxid_musl setxid_static size sockets sockets_musl
+    rust_std_static sections services services_static setxid setxid_musl setxid_static size smallest smallest_stripped sockets sockets_musl
     sockets_static spawns spawns_musl spawns_static stack_number_O0 stack_number_O1 stack_number_O2
     stack_number_O3 switch_number_O0 switch_number_O2 switch_number_pie symbol_computed syscall_function
     syscall_function_O0 syscall_function_musl syscall_function_no_plt syscall_function_static syscall_unknown
@@ -138,5 +138,6 @@ pitfall_tests! {
     two_entries_stripped two_numbers_branch two_numbers_cmov two_wrappers_O0 two_wrappers_O2 two_wrappers_pie
     two_wrappers_stripped unknown_number_O0 unknown_number_O2 uring vararg_number_O0 vararg_number_O2
     version_new version_old virtual_call_O0 virtual_call_O2 virtual_call_stripped weak weak_static weird_start
-    wrapper_bound_now wrapper_in_library wrapper_no_plt wrapper_sysv_hash
+    wrapper_bound_now wrapper_in_library wrapper_no_plt wrapper_sysv_hash written_by_bytes written_by_index
+    written_by_index_pie written_by_pointer written_by_pointer_pie written_by_vector written_whole
 }

@@ -14,6 +14,7 @@
 //! * [`bpf`]: the compiled filter, as bytes and as a text in C
 //! * [`landlock`]: formats of Landlock's rules, which take those and not a policy
 //! * [`runtime`]: the table of those
+//! * [`handover`]: the profile that announces calls to `profgen agent`
 //! * [`read`]: profiles as written, in any dialect
 //! * [`lower`]: what a profile does once a runtime has loaded it
 //! * [`lint`]: what is dangerous, redundant or will not work as written
@@ -22,6 +23,7 @@ pub mod bpf;
 pub mod capabilities;
 pub mod capsicum;
 mod docker;
+pub mod handover;
 pub mod kubernetes;
 pub mod landlock;
 pub mod lint;

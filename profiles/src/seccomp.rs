@@ -79,21 +79,25 @@ impl Seccomp {
 
 impl From<&ArgCmp> for Arg {
     fn from(comparison: &ArgCmp) -> Arg {
-        let op = match comparison.op() {
-            CmpOp::Eq => "SCMP_CMP_EQ",
-            CmpOp::Ne => "SCMP_CMP_NE",
-            CmpOp::Lt => "SCMP_CMP_LT",
-            CmpOp::Le => "SCMP_CMP_LE",
-            CmpOp::Ge => "SCMP_CMP_GE",
-            CmpOp::Gt => "SCMP_CMP_GT",
-            CmpOp::MaskedEq => "SCMP_CMP_MASKED_EQ",
-        };
         // For MASKED_EQ the first value is the mask.
         let (value, value_two) = match comparison.op() {
             CmpOp::MaskedEq => (comparison.mask(), Some(comparison.value())),
             _ => (comparison.value(), None),
         };
-        Arg { index: comparison.index(), value, value_two, op }
+        Arg { index: comparison.index(), value, value_two, op: written(comparison.op()) }
+    }
+}
+
+/// As the schema has it.
+pub(crate) fn written(op: CmpOp) -> &'static str {
+    match op {
+        CmpOp::Eq => "SCMP_CMP_EQ",
+        CmpOp::Ne => "SCMP_CMP_NE",
+        CmpOp::Lt => "SCMP_CMP_LT",
+        CmpOp::Le => "SCMP_CMP_LE",
+        CmpOp::Ge => "SCMP_CMP_GE",
+        CmpOp::Gt => "SCMP_CMP_GT",
+        CmpOp::MaskedEq => "SCMP_CMP_MASKED_EQ",
     }
 }
 

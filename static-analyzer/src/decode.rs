@@ -126,8 +126,8 @@ pub enum Op {
     Push { mem: Mem },
     /// `to` = the address.
     Address { to: Reg, mem: Mem },
-    /// Memory is read or written in a way that is not modelled.
-    Touch { mem: Mem, width: u16 },
+    /// Memory is read, or also written, in a way that is not modelled.
+    Touch { mem: Mem, width: u16, writes: bool },
     /// A register is read in a way that is not modelled.
     Use(Reg),
     /// A register has an unknown value now.

@@ -15,7 +15,7 @@ mod state;
 mod step;
 mod tables;
 
-pub use facts::{Access, Call, Facts, Site, Target};
+pub use facts::{Access, Call, Facts, Given, Pass, Site, Target, Write};
 pub use state::State;
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     value::Sets,
 };
 use body::Body;
+use look::Written;
 use machine::Spans;
 use rustc_hash::FxHashSet;
 
@@ -50,8 +51,6 @@ impl Code<'_> {
     }
 }
 
-/// How many parts of a function, one behind the other, are found although nothing leads to them.
-const PARTS_MAX: usize = 1 << 10;
 /// How often the discovery of jump tables may lead to more code.
 const ROUNDS_MAX: usize = 16;
 
@@ -65,6 +64,16 @@ pub struct Flow {
     spans: Spans,
     /// What is known where a block begins, by the number of its first instruction.
     before: Vec<Option<State>>,
+    /// Whether what is known there was handed on to the blocks that follow.
+    settled: Vec<bool>,
+    /// The blocks, by address.
+    blocks: Vec<(u64, u32)>,
+    /// Jumps that lead to more places than they did.
+    grown: FxHashSet<u64>,
+    /// Whether parts may be entered from anywhere.
+    open: bool,
+    /// What it writes, when that was asked for.
+    writes: Option<Vec<Written>>,
     /// How many operations were interpreted.
     steps: usize,
     /// Whether a bound was met.
@@ -86,6 +95,11 @@ impl Flow {
             sets: Sets::default(),
             spans: Spans::default(),
             before: Vec::new(),
+            settled: Vec::new(),
+            blocks: Vec::new(),
+            grown: FxHashSet::default(),
+            open: false,
+            writes: None,
             steps: 0,
             cut: false,
         };
@@ -98,20 +112,13 @@ impl Flow {
             let tables = flow.jump_tables(code);
             let mut grew = false;
             for (jump, targets) in tables {
-                grew |= flow.body.add_table(code, decoder, jump, targets);
+                if flow.body.add_table(code, decoder, jump, targets) {
+                    flow.grown.insert(jump);
+                    grew = true;
+                }
             }
             if !grew {
-                // Each part that is decoded may leave room behind it.
-                for _ in 0..PARTS_MAX {
-                    let left = flow.unreached(code);
-                    if left.is_empty() {
-                        break;
-                    }
-                    for at in left {
-                        grew |= flow.body.decode(code, decoder, at);
-                        flow.begin_unknown(at);
-                    }
-                }
+                grew = flow.fill_room(code, decoder);
             }
             if !grew {
                 break;
@@ -121,6 +128,7 @@ impl Flow {
                 break;
             }
         }
+        flow.sort_blocks();
         Some(flow)
     }
 

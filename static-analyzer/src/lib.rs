@@ -29,6 +29,7 @@ mod lines;
 mod link;
 mod numbers;
 mod objects;
+mod passing;
 mod phases;
 mod precision;
 mod predict;

@@ -4,7 +4,7 @@
 use crate::{
     decode::{Reg, STACK, X86_64},
     elf::Elf,
-    flow::{Code, Flow, State, Target},
+    flow::{Code, Flow, State, Target, Write},
     link::{Place, Program},
     reach::{Node, Reach, callee},
     value::Atom,
@@ -50,6 +50,10 @@ pub struct Numbers<'a> {
     callers: FxHashMap<Node, Vec<(Node, u64)>>,
     /// Who writes the word at a place.
     writers: FxHashMap<Place, Vec<Node>>,
+    /// Objects that are written at unknown places, by their starts.
+    scattered: FxHashSet<(usize, u64)>,
+    /// What is known of questions that were asked.
+    steps: FxHashMap<(Node, Atom), (Step, Vec<Question>)>,
     flows: &'a mut Flows,
 }
 
@@ -66,6 +70,7 @@ impl<'a> Numbers<'a> {
     pub fn new(program: &'a Program, reach: &'a Reach<'a>, flows: &'a mut Flows) -> Numbers<'a> {
         let mut callers = FxHashMap::<Node, Vec<(Node, u64)>>::default();
         let mut writers = FxHashMap::<Place, Vec<Node>>::default();
+        let mut scattered = FxHashSet::default();
         for node in reach.live() {
             let (module, function) = reach.of(node);
             let facts = &program.scan(module).functions[function].facts;
@@ -80,8 +85,14 @@ impl<'a> Numbers<'a> {
             for &address in &facts.stores {
                 writers.entry(Place { module, address }).or_default().push(node);
             }
+            for &write in &facts.writes {
+                scattered.extend(written(program, module, write));
+            }
         }
-        Numbers { program, reach, callers, writers, flows }
+        for (target, caller, at) in reach.passing.invocations() {
+            callers.entry(target).or_default().push((caller, at));
+        }
+        Numbers { program, reach, callers, writers, scattered, flows, steps: FxHashMap::default() }
     }
 
     /// Every number that values of a function can be.
@@ -153,40 +164,30 @@ impl<'a> Numbers<'a> {
         (!numbers.is_empty()).then_some(numbers)
     }
 
-    fn step(&mut self, node: Node, atom: Atom, more: &mut Vec<(Node, Option<u64>, Atom)>) -> Step {
+    /// Where a value comes from: more questions go into `more`.
+    fn step(&mut self, node: Node, atom: Atom, more: &mut Vec<Question>) -> Step {
+        if let Some((step, further)) = self.steps.get(&(node, atom)) {
+            more.extend_from_slice(further);
+            return step.clone();
+        }
+        let step = self.look(node, atom, more);
+        self.steps.insert((node, atom), (step.clone(), more.clone()));
+        step
+    }
+
+    fn look(&mut self, node: Node, atom: Atom, more: &mut Vec<Question>) -> Step {
         let program = self.program;
         let (module, _) = self.reach.of(node);
         let elf = program.elf(module);
         match atom {
             Atom::Const(number) => Step::Number(number),
             Atom::Address(address) if elf.fixed => Step::Number(address),
-            Atom::Entry(reg) => self.by_callers(node, more, |numbers, state, caller, _| {
-                numbers.atoms(caller, state, reg)
-            }),
-            Atom::EntrySlot(slot) => {
-                self.by_callers(node, more, |numbers, state, caller, calls| {
-                    let mut found = Vec::new();
-                    for atom in numbers.atoms(caller, state, STACK) {
-                        let Atom::Stack(top) = atom else { return vec![Atom::Any] };
-                        // A call pushes the address to return to.
-                        let at = top.saturating_add(slot) - if calls { 8 } else { 0 };
-                        found.extend(numbers.slot(caller, state, at));
-                    }
-                    found
-                })
+            Atom::Entry(_) | Atom::EntrySlot(_) | Atom::Deref(..) => {
+                self.by_callers(node, atom, more)
             }
-            Atom::Deref(reg, distance) => {
-                self.by_callers(node, more, |numbers, state, caller, _| {
-                    let mut found = Vec::new();
-                    for atom in numbers.atoms(caller, state, reg) {
-                        found.extend(numbers.dereferenced(caller, state, atom, distance));
-                    }
-                    found
-                })
-            }
-            Atom::Slot(address) => self.variable(node, Place { module, address }, more),
+            Atom::Slot(address) => self.variable(Place { module, address }, more),
             Atom::Field(slot, distance) => {
-                self.pointed(node, Place { module, address: slot }, distance, more)
+                self.pointed(Place { module, address: slot }, distance, more)
             }
             Atom::Element(table, width, _) => {
                 let span = self.flow(node).and_then(|flow| flow.span(table));
@@ -198,31 +199,58 @@ impl<'a> Numbers<'a> {
     }
 
     /// What every caller hands over.
-    fn by_callers(
-        &mut self,
-        node: Node,
-        more: &mut Vec<(Node, Option<u64>, Atom)>,
-        mut read: impl FnMut(&mut Numbers<'a>, &State, Node, bool) -> Vec<Atom>,
-    ) -> Step {
-        let callers = self.callers.get(&node).cloned().unwrap_or_default();
-        for (caller, at) in callers {
-            let Some(state) = self.state(caller, at) else { continue };
-            let calls = self.is_call(caller, at);
-            for atom in read(self, &state, caller, calls) {
+    fn by_callers(&mut self, node: Node, atom: Atom, more: &mut Vec<Question>) -> Step {
+        if !self.program.precision().callers {
+            return Step::Open("a caller hands it over");
+        }
+        for (caller, at) in self.callers_of(node) {
+            for atom in self.given(caller, at, atom) {
                 more.push((caller, Some(at), atom));
             }
         }
         if self.reach.is_taken(node) {
             return Step::Open("it is handed over by a function pointer");
         }
-        match self.reach.cause(node) {
-            Some(crate::reach::Cause::Root) => Step::Open("it is handed over from outside"),
-            _ => Step::More,
+        match self.reach.is_root(node) {
+            true => Step::Open("it is handed over from outside"),
+            false => Step::More,
+        }
+    }
+
+    /// The live functions that call a function, and where.
+    pub fn callers_of(&self, node: Node) -> Vec<(Node, u64)> {
+        self.callers.get(&node).cloned().unwrap_or_default()
+    }
+
+    /// What a caller hands over at a place, as the called function sees it.
+    pub fn given(&mut self, caller: Node, at: u64, atom: Atom) -> Vec<Atom> {
+        let Some(state) = self.state(caller, at) else { return vec![Atom::Any] };
+        match atom {
+            Atom::Entry(reg) => self.atoms(caller, &state, reg),
+            Atom::EntrySlot(slot) => {
+                // A call pushes the address to return to.
+                let pushed = if self.is_call(caller, at) { 8 } else { 0 };
+                let mut found = Vec::new();
+                for atom in self.atoms(caller, &state, STACK) {
+                    let Atom::Stack(top) = atom else { return vec![Atom::Any] };
+                    found.extend(self.slot(caller, &state, top.saturating_add(slot) - pushed));
+                }
+                found
+            }
+            Atom::Deref(reg, distance) => {
+                let mut found = Vec::new();
+                for atom in self.atoms(caller, &state, reg) {
+                    found.extend(self.dereferenced(caller, &state, atom, distance));
+                }
+                found
+            }
+            Atom::Const(_) => vec![atom],
+            _ => vec![Atom::Any],
         }
     }
 
     /// What the functions return that are called at a place.
-    fn returned(&mut self, node: Node, at: u64, more: &mut Vec<(Node, Option<u64>, Atom)>) -> Step {
+    fn returned(&mut self, node: Node, at: u64, more: &mut Vec<Question>) -> Step {
         let program = self.program;
         let (module, function) = self.reach.of(node);
         let facts = &program.scan(module).functions[function].facts;
@@ -315,22 +343,24 @@ impl<'a> Numbers<'a> {
     }
 
     /// A variable: what the file has there, and what live functions store.
-    fn variable(
-        &mut self,
-        node: Node,
-        place: Place,
-        more: &mut Vec<(Node, Option<u64>, Atom)>,
-    ) -> Step {
+    fn variable(&mut self, place: Place, more: &mut Vec<Question>) -> Step {
         let elf = self.program.elf(place.module);
         let first = initial(elf, place.address);
         if elf.is_constant(place.address) {
             return first
                 .map_or(Step::Open("it is in memory that the file does not have"), Step::Number);
         }
+        if !self.program.precision().variables {
+            return Step::Open("it is in a variable");
+        }
         if self.reach.is_used(place) {
             return Step::Open("it is in a variable whose address is taken");
         }
-        self.stores(node, place, more, |atom| atom);
+        let object = self.program.scan(place.module).object(place.address);
+        if self.scattered.contains(&(place.module, object.start)) {
+            return Step::Open("it is in a table that is written at unknown places");
+        }
+        self.stores(place, more, |atom| atom);
         // A variable that is written before it is read need not be 0.
         match first {
             Some(0) | None if !more.is_empty() => Step::More,
@@ -339,13 +369,7 @@ impl<'a> Numbers<'a> {
     }
 
     /// Something in a structure that a variable points to.
-    fn pointed(
-        &mut self,
-        node: Node,
-        slot: Place,
-        distance: i32,
-        more: &mut Vec<(Node, Option<u64>, Atom)>,
-    ) -> Step {
+    fn pointed(&mut self, slot: Place, distance: i32, more: &mut Vec<Question>) -> Step {
         if let Some(base) = self.program.word(slot.module, slot.address) {
             let address = base.address.wrapping_add_signed(i64::from(distance));
             let elf = self.program.elf(base.module);
@@ -356,7 +380,7 @@ impl<'a> Numbers<'a> {
             }
             return Step::Open("it is in a structure that may be written");
         }
-        self.stores(node, slot, more, |atom| match atom {
+        self.stores(slot, more, |atom| match atom {
             Atom::Entry(reg) => Atom::Deref(reg, distance),
             Atom::Address(address) => Atom::Slot(address.wrapping_add_signed(i64::from(distance))),
             // A null pointer is not followed.
@@ -366,18 +390,17 @@ impl<'a> Numbers<'a> {
         if more.is_empty() { Step::Open("it is in a structure") } else { Step::More }
     }
 
-    fn stores(
-        &mut self,
-        _node: Node,
-        place: Place,
-        more: &mut Vec<(Node, Option<u64>, Atom)>,
-        change: impl Fn(Atom) -> Atom,
-    ) {
-        for writer in self.writers.get(&place).cloned().unwrap_or_default() {
+    fn stores(&mut self, place: Place, more: &mut Vec<Question>, change: impl Fn(Atom) -> Atom) {
+        let word = Place { address: place.address & !3, ..place };
+        for writer in self.writers.get(&word).cloned().unwrap_or_default() {
             let code = self.code(writer);
             let start = self.reach.entry(writer).address;
             let Some(flow) = self.flow(writer) else { continue };
-            for atom in flow.stored(code, place.address) {
+            let mut stored = flow.stored(code, word.address);
+            if word != place {
+                stored = vec![Atom::Any];
+            }
+            for atom in stored {
                 let atom = change(atom);
                 if atom != Atom::Const(u64::MAX) {
                     more.push((writer, Some(start), atom));
@@ -387,11 +410,43 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// A value of a function, with the place of the call that it went through.
+type Question = (Node, Option<u64>, Atom);
+
+#[derive(Debug, Clone)]
 enum Step {
     Number(u64),
     Several(Vec<u64>),
     More,
     Open(&'static str),
+}
+
+/// The objects that a write may change, by file and start.
+fn written(program: &Program, module: usize, write: Write) -> Vec<(usize, u64)> {
+    let object = |place: Place| {
+        let scan = program.scan(place.module);
+        (place.module, scan.object(place.address).start)
+    };
+    match write {
+        Write::Indexed(table, length) => {
+            let mut found = Vec::new();
+            let mut at = table;
+            while at < table.saturating_add(length) {
+                let range = program.scan(module).object(at);
+                found.push((module, range.start));
+                at = range.end.max(at + 1);
+            }
+            found
+        }
+        Write::Through(slot, distance) => {
+            let base = program.word(module, slot);
+            let moved = base.map(|base| Place {
+                address: base.address.wrapping_add_signed(i64::from(distance)),
+                ..base
+            });
+            moved.map(object).into_iter().collect()
+        }
+    }
 }
 
 /// From the last question back to the first, which is the place that was asked about.

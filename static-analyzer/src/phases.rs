@@ -59,6 +59,9 @@ pub fn all(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>)
 
 /// The first instruction, and what runs before `main`.
 fn begin(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
+    if !program.precision().demand {
+        reach.everything();
+    }
     if let Some(interpreter) = interpreter {
         let address = program.elf(interpreter).entry;
         reach.root(Place { module: interpreter, address });

@@ -12,8 +12,8 @@ pub struct Precision {
     pub callers: bool,
     /// What a function returns is looked up in it.
     pub results: bool,
-    /// A function whose address is taken is given what indirect calls hand over.
-    pub indirect_arguments: bool,
+    /// A function that is handed to another one in a register is called where that one calls it.
+    pub handed_functions: bool,
     /// What a variable holds is looked up in what is stored there.
     pub variables: bool,
     /// Code behind a call that does not return is not reached.
@@ -51,7 +51,7 @@ impl Precision {
         stack_words: true,
         callers: true,
         results: true,
-        indirect_arguments: true,
+        handed_functions: true,
         variables: true,
         endless: true,
         objects: true,
@@ -64,7 +64,7 @@ impl Precision {
         stack_words "stack-words"
         callers "callers"
         results "results"
-        indirect_arguments "indirect-arguments"
+        handed_functions "handed-functions"
         variables "variables"
         endless "endless"
         objects "objects"

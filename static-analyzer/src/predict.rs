@@ -416,15 +416,18 @@ impl Report<'_> {
             let (module, function) = reach.of(node);
             for site in &self.program.scan(module).functions[function].facts.sites {
                 let answer = numbers.ask(node, site.at, &site.number);
+                let mut calls = BTreeMap::new();
                 for found in &answer.found {
                     let Some(sysno) = sysno(site.entry, found.number) else { continue };
+                    calls.insert(found.number, sysno);
                     let chain = self.chain(reach, &found.path);
                     let first = found.path.first().map_or(node, |first| first.0);
                     let layer = reach.layer(node).max(reach.layer(first));
                     self.add(sysno, layer, chain);
-                    // A number that came from a caller came with arguments of that caller's.
-                    let own = site.number.contains(&Atom::Const(found.number));
-                    arguments.add(&mut numbers, node, site, sysno, own);
+                }
+                arguments.add(&mut numbers, node, site, &calls);
+                if !answer.open.is_empty() {
+                    arguments.give_up();
                 }
                 for (open, why) in &answer.open {
                     let at = self.site(module, site.at);

@@ -4,6 +4,7 @@
 use crate::{
     flow::{Access, Target},
     link::{Place, Program},
+    passing::Passing,
 };
 use model::analysis::Layer;
 use rustc_hash::FxHashSet;
@@ -41,6 +42,10 @@ pub struct Reach<'a> {
     layer: Layer,
     /// A place whose address does not count when this function takes it.
     skip: Option<(Node, Place)>,
+    /// The functions that something from outside calls.
+    roots: FxHashSet<Node>,
+    /// Functions that are handed to others, which may call them.
+    pub(crate) passing: Passing,
 }
 
 impl<'a> Reach<'a> {
@@ -64,6 +69,8 @@ impl<'a> Reach<'a> {
             read: FxHashSet::default(),
             layer: Layer::Core,
             skip: None,
+            roots: FxHashSet::default(),
+            passing: Passing::new(program),
         }
     }
 
@@ -131,8 +138,31 @@ impl<'a> Reach<'a> {
     /// Makes the function at a place live.
     pub fn root(&mut self, place: Place) {
         if let Some(node) = self.node(place) {
+            self.roots.insert(node);
             self.mark(node, Cause::Root);
         }
+    }
+
+    /// Makes all functions live, where nothing less is proved.
+    pub fn everything(&mut self) {
+        for node in 0..self.causes.len() as Node {
+            self.mark(node, Cause::Root);
+        }
+    }
+
+    /// Whether something from outside calls a function.
+    pub fn is_root(&self, node: Node) -> bool {
+        self.roots.contains(&node)
+    }
+
+    /// Whether one function's taking of a place does not count.
+    pub(crate) fn skips(&self, node: Node, place: Place) -> bool {
+        self.skip == Some((node, place))
+    }
+
+    /// The files that are joined.
+    pub(crate) fn program(&self) -> &'a Program {
+        self.program
     }
 
     /// Makes live what a part of memory points to.
@@ -142,7 +172,7 @@ impl<'a> Reach<'a> {
         }
     }
 
-    fn mark(&mut self, node: Node, cause: Cause) {
+    pub(crate) fn mark(&mut self, node: Node, cause: Cause) {
         let known = &mut self.causes[node as usize];
         if known.is_none() {
             *known = Some(cause);
@@ -152,7 +182,7 @@ impl<'a> Reach<'a> {
     }
 
     /// An address is kept somewhere: code there may be called, data there may be used.
-    fn take(&mut self, place: Place, cause: Cause) {
+    pub(crate) fn take(&mut self, place: Place, cause: Cause) {
         if self.program.is_code(place) {
             let Some(node) = self.node(place) else { return };
             self.mark(node, cause);
@@ -198,6 +228,7 @@ impl<'a> Reach<'a> {
             for &access in &facts.accesses {
                 self.access(node, module, access);
             }
+            self.hand_on(node);
         }
     }
 
@@ -237,6 +268,6 @@ pub fn callee(program: &Program, module: usize, target: Target) -> Option<Place>
         Target::Direct(address) => Some(Place { module, address }),
         Target::Slot(slot) => program.word(module, slot),
         Target::Field(slot, distance) => field(program, module, slot, distance),
-        Target::Any | Target::None => None,
+        Target::Entry(_) | Target::Any | Target::None => None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     decode::X86_64,
     elf::{Elf, RelocationKind},
-    flow::{Access, Code, Facts, Flow, Target},
+    flow::{Access, Code, Facts, Flow, Given, Target},
     objects,
     precision::Precision,
     ranges::Ranges,
@@ -146,7 +146,15 @@ impl Scan {
             &Access::Take(address) if elf.is_code(address) => Some(address),
             _ => None,
         });
-        calls.chain(taken).filter(|entry| !self.by_entry.contains_key(entry)).collect()
+        let passed = facts.passes.iter().filter_map(|pass| match pass.given {
+            Given::Code(address) => Some(address),
+            Given::Entry(_) => None,
+        });
+        calls
+            .chain(taken)
+            .chain(passed)
+            .filter(|entry| !self.by_entry.contains_key(entry))
+            .collect()
     }
 
     /// The function that is entered at an address, or else the one that holds it.
@@ -160,6 +168,9 @@ impl Scan {
 
     /// The data object that holds an address.
     pub fn object(&self, address: u64) -> Range<u64> {
+        if !self.precision.objects {
+            return 0..u64::MAX;
+        }
         let past = self.objects.partition_point(|&start| start <= address);
         let start = past.checked_sub(1).and_then(|at| self.objects.get(at)).copied();
         let end = self.objects.get(past).copied();

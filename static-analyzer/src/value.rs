@@ -59,6 +59,15 @@ impl Atom {
     }
 }
 
+/// The registers, as bits, whose values at entry are among sources.
+fn entries(atoms: &[Atom]) -> u16 {
+    let bits = atoms.iter().map(|atom| match atom {
+        Atom::Entry(reg) => 1 << reg,
+        _ => 0,
+    });
+    bits.fold(0, |all, bit| all | bit)
+}
+
 /// What is known of a value. A set stands in the function's [`Sets`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -84,6 +93,8 @@ pub struct Sets {
     list: Vec<Box<[Atom]>>,
     known: FxHashMap<Box<[Atom]>, u32>,
     lost: FxHashSet<Atom>,
+    /// The registers, as bits, whose values at entry were forgotten somewhere.
+    lost_entries: u16,
 }
 
 impl Sets {
@@ -104,6 +115,7 @@ impl Sets {
         }
         // What may be anything is of interest only for the addresses and calls that it may be, too.
         if atoms.contains(&Atom::Any) {
+            self.lost_entries |= entries(&atoms);
             atoms.retain(|atom| atom.matters());
         }
         atoms.sort_unstable();
@@ -113,6 +125,7 @@ impl Sets {
             &[one] => Value::One(one),
             list if list.len() > ATOMS_MAX => {
                 self.lost.extend(list.iter().filter(|atom| atom.leads()));
+                self.lost_entries |= entries(list);
                 Value::ANY
             }
             _ => {
@@ -131,11 +144,17 @@ impl Sets {
     pub fn lose(&mut self, value: Value) {
         if let Value::One(atom) = value {
             self.lost.extend(Some(atom).filter(|atom| atom.leads()));
+            self.lost_entries |= entries(&[atom]);
             return;
         }
-        let atoms: Vec<Atom> =
-            self.atoms(&value).iter().copied().filter(|atom| atom.leads()).collect();
-        self.lost.extend(atoms);
+        let atoms = self.atoms(&value).to_vec();
+        self.lost_entries |= entries(&atoms);
+        self.lost.extend(atoms.into_iter().filter(|atom| atom.leads()));
+    }
+
+    /// The registers, as bits, whose values at entry had to be forgotten.
+    pub fn lost_entries(&self) -> u16 {
+        self.lost_entries
     }
 
     /// What sets had to be forgotten as they grew too large.

@@ -37,6 +37,14 @@ impl Ending {
         self.last
     }
 
+    /// Takes note of signals that arrived since the last call and acts on none: what runs is not
+    /// profgen's to end. Says whether there were any.
+    pub fn heard(&mut self) -> bool {
+        let arrived = self.signals.arrived();
+        self.last = arrived.map(|(_, signal)| signal).or(self.last);
+        arrived.is_some()
+    }
+
     /// The command itself has ended; processes that it left may go on.
     pub fn command_ended(&mut self) {
         self.command_ended = true;

@@ -9,6 +9,7 @@ pub mod command;
 pub mod deaths;
 pub mod elf_file;
 pub mod ending;
+pub mod handover;
 pub mod launch;
 pub mod listener;
 pub mod memory;

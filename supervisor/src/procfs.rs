@@ -13,8 +13,14 @@ pub struct Mapping {
     pub end: u64,
     /// Where in the file it starts.
     pub offset: u64,
+    /// Whether it may be written.
+    pub writable: bool,
     /// Whether it may be executed.
     pub executable: bool,
+    /// Whether what is written to it goes to a copy of the process's own.
+    pub private: bool,
+    /// The inode of the file.
+    pub inode: u64,
     /// The file as the kernel names it, or a name in brackets; empty for anonymous memory.
     pub path: Text,
 }
@@ -41,13 +47,17 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
     let range = std::str::from_utf8(fields.next()?).ok()?;
     let permissions = fields.next()?;
     let offset = std::str::from_utf8(fields.next()?).ok()?;
-    let path = fields.nth(2).unwrap_or_default().trim_ascii_start();
+    let inode = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    let path = fields.next().unwrap_or_default().trim_ascii_start();
     let (start, end) = range.split_once('-')?;
     Some(Mapping {
         start: u64::from_str_radix(start, 16).ok()?,
         end: u64::from_str_radix(end, 16).ok()?,
         offset: u64::from_str_radix(offset, 16).ok()?,
+        writable: permissions.get(1) == Some(&b'w'),
         executable: permissions.get(2) == Some(&b'x'),
+        private: permissions.get(3) == Some(&b'p'),
+        inode,
         path: unescape(path),
     })
 }
@@ -114,6 +124,8 @@ pub struct Family {
     pub process: i32,
     /// Its parent.
     pub parent: i32,
+    /// The thread's own number in the innermost pid namespace that it is in.
+    pub inner: i32,
     /// The effective user id.
     pub user: u32,
     /// The effective group id.
@@ -129,12 +141,26 @@ pub fn family(tid: i32) -> Option<Family> {
         let line = status.lines().skip(1).find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().nth(column)
     };
+    let last = |name: &str| {
+        let line = status.lines().skip(1).find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().last()
+    };
     Some(Family {
         process: field("Tgid:", 0)?.parse().ok()?,
         parent: field("PPid:", 0)?.parse().ok()?,
+        // A kernel without pid namespaces has no such line.
+        inner: last("NSpid:").and_then(|inner| inner.parse().ok()).unwrap_or(tid),
         user: field("Uid:", 1)?.parse().ok()?,
         group: field("Gid:", 1)?.parse().ok()?,
     })
+}
+
+/// Whether no_new_privs is set for a thread; `None` when it is gone.
+pub fn no_new_privs(tid: i32) -> Option<bool> {
+    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status.lines().skip(1).find_map(|line| line.strip_prefix("NoNewPrivs:"))?;
+    Some(line.trim() == "1")
 }
 
 /// profgen's own effective capabilities, as a bit set.
@@ -210,7 +236,8 @@ mod tests {
         let line = b"7f10-7f20 r-xp 00001000 fe:00 12                        /a b/\\012(deleted)";
         let read = mapping(line).unwrap();
         assert_eq!((read.start, read.end, read.offset), (0x7f10, 0x7f20, 0x1000));
-        assert!(read.executable && read.is_file());
+        assert!(read.executable && read.is_file() && read.private && !read.writable);
+        assert_eq!(read.inode, 12);
         assert_eq!(read.path, Text::from("/a b/\n(deleted)"));
         let anonymous = mapping(b"10-20 rw-p 00000000 00:00 0 ").unwrap();
         assert!(anonymous.path.is_empty() && !anonymous.is_file());

@@ -95,6 +95,22 @@ pub fn wait_any(flags: c_int) -> nix::Result<(i32, Wait)> {
     Ok((tid, Wait::from_status(status)))
 }
 
+/// Waits for one tracee, which is about to stop or to end.
+///
+/// # Errors
+/// ECHILD when there is none.
+pub fn wait_for(tid: i32) -> nix::Result<Wait> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status is valid for the call.
+        match Errno::result(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL) }) {
+            Ok(_) => return Ok(Wait::from_status(status)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

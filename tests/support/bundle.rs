@@ -35,18 +35,14 @@ impl Bundle {
 
     /// Traces one run of the workload in `scene`.
     pub fn trace(&self, scene: &Scene<'_>, engine: &str) -> Ran {
+        self.trace_with(scene, engine, &[])
+    }
+
+    /// As [`trace`](Bundle::trace), with further options.
+    pub fn trace_with(&self, scene: &Scene<'_>, engine: &str, options: &[&str]) -> Ran {
         let out = self.0.path().display().to_string();
-        let words = [
-            &scene.profgen,
-            "trace",
-            "-o",
-            &out,
-            "--engine",
-            engine,
-            "--no-static",
-            "--quiet",
-            "--",
-        ];
+        let words = ["trace", "-o", &out, "--engine", engine, "--no-static", "--quiet"];
+        let words = [&[scene.profgen.as_str()][..], &words, options, &["--"]].concat();
         let ran = scene.run(&words);
         assert_eq!(
             ran.status, scene.workload.status,

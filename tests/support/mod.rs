@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod bundle;
+pub mod container;
 pub mod docker;
 pub mod fixtures;
 pub mod http;

@@ -7,10 +7,17 @@
 mod attach;
 mod cap_capable;
 mod checks;
+mod contained;
 mod descriptors;
 mod modules;
 mod notify;
 mod observe;
+#[cfg(target_arch = "x86_64")]
+mod patch;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "patch/none.rs"]
+mod patch;
+mod patched;
 mod paths;
 mod plan;
 mod privileges;
@@ -20,6 +27,7 @@ mod recorder;
 mod sockets;
 mod watch;
 
+pub use contained::{Contained, contained};
 use recorder::Finished;
 pub use recorder::{BEFORE_EXEC, Progress, Recorder};
 pub use watch::Watcher;
@@ -56,6 +64,9 @@ pub struct Options {
     pub first_process: bool,
     /// Whether to count what the kernel is asked about capabilities, where it lets us.
     pub measure: bool,
+    /// Whether the ptrace engine rewrites the places that make calls, so that those which tell nothing
+    /// new do not stop.
+    pub patch: bool,
     /// Written into the trace: the version of profgen.
     pub version: String,
 }
@@ -123,7 +134,6 @@ pub enum Subject<'a> {
 /// # Errors
 /// Only when nothing was recorded; what goes wrong later stands in the trace's completeness.
 pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceError> {
-    let arch = Arch::native().ok_or(TraceError::Architecture)?;
     let started = timestamp(SystemTime::now());
     let directory = std::env::current_dir().unwrap_or_default();
     let mut capabilities = None;
@@ -147,32 +157,75 @@ pub fn trace(subject: &Subject<'_>, options: &Options) -> Result<Trace, TraceErr
             (recorded, name, reason, argv, places)
         }
     };
-    let engine =
-        Engine { name, reason, no_new_privs: recorded.no_new_privs, results: recorded.results };
-    let Finished { programs, processes, images, stacks, mut completeness } =
-        recorded.recorder.finish();
-    completeness.ended = recorded.ended;
-    completeness.interrupted = recorded.interrupted.map(|signal| signal.as_str().to_owned());
-    Ok(Trace {
-        schema: Schema::default(),
-        id: run_id()?,
-        started,
-        recorder: options.version.clone(),
-        host: Host { kernel: kernel_release(), arch },
-        engine,
-        command: trace::Command {
-            argv: bounded(argv, &mut completeness),
-            directory: Text::from(directory.as_path()),
-            places,
-        },
-        container: None,
-        completeness,
-        programs,
-        processes,
-        images,
-        stacks,
-        capabilities,
-    })
+    let mut head = Head::new(&options.version, started, name, reason)?;
+    head.engine.no_new_privs = recorded.no_new_privs;
+    head.engine.results = recorded.results;
+    head.command = trace::Command { argv, directory: Text::from(directory.as_path()), places };
+    let mut trace = head.complete(recorded);
+    trace.capabilities = capabilities;
+    Ok(trace)
+}
+
+/// What of a trace is known without its lists.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    id: String,
+    started: String,
+    version: String,
+    host: Host,
+    engine: Engine,
+    command: trace::Command,
+    container: Option<trace::Container>,
+}
+
+impl Head {
+    /// Of a trace that begins.
+    fn new(
+        version: &str,
+        started: String,
+        name: EngineName,
+        reason: String,
+    ) -> Result<Head, TraceError> {
+        let arch = Arch::native().ok_or(TraceError::Architecture)?;
+        Ok(Head {
+            id: run_id()?,
+            started,
+            version: version.to_owned(),
+            host: Host { kernel: kernel_release(), arch },
+            engine: Engine { name, reason, no_new_privs: false, results: false },
+            command: trace::Command {
+                argv: Vec::new(),
+                directory: Text::default(),
+                places: Default::default(),
+            },
+            container: None,
+        })
+    }
+
+    /// The trace with its lists.
+    fn complete(self, recorded: Recorded) -> Trace {
+        let Finished { programs, processes, images, stacks, mut completeness } =
+            recorded.recorder.finish();
+        completeness.ended = recorded.ended;
+        completeness.interrupted = recorded.interrupted.map(|signal| signal.as_str().to_owned());
+        let argv = bounded(self.command.argv, &mut completeness);
+        Trace {
+            schema: Schema::default(),
+            id: self.id,
+            started: self.started,
+            recorder: self.version,
+            host: self.host,
+            engine: self.engine,
+            command: trace::Command { argv, ..self.command },
+            container: self.container,
+            completeness,
+            programs,
+            processes,
+            images,
+            stacks,
+            capabilities: None,
+        }
+    }
 }
 
 fn record(

@@ -16,6 +16,7 @@ use supervisor::{
     deaths::last_deaths,
     launch::{Report, every_call},
     procfs::{self, Image},
+    signals::Signals,
 };
 
 /// A process that has called execve and may run another image by its next call.
@@ -25,8 +26,10 @@ struct Executing {
     before: Option<Image>,
 }
 
-struct Engine<'a> {
-    child: &'a Child,
+/// Serves one listener.
+pub(crate) struct Engine {
+    /// The first process: a child of profgen's, or a container's.
+    command: i32,
     listener: Listener,
     deaths: Deaths,
     recorder: Recorder,
@@ -37,6 +40,12 @@ struct Engine<'a> {
     executing: HashMap<i32, Executing>,
     ending: Ending,
     ended: Option<Ended>,
+    /// Whether a container's runtime, and not profgen, started the first process.
+    contained: bool,
+    /// Such a process is still its runtime's: it has not executed the container's program.
+    preparing: bool,
+    /// What it runs until then.
+    runtime: Option<Image>,
 }
 
 /// Runs `command` and records it.
@@ -61,71 +70,115 @@ pub fn run(
             return Err(TraceError::Vanished);
         }
     };
-    let mut engine = Engine::new(&child, Listener::new(listener), options, !no_new_privs)?;
+    let recorder = Recorder::new(!no_new_privs, false);
+    let command = child.pid.as_raw();
+    let signals = &options.signals;
+    let ending = Ending::new(signals).with_command(options.first_process);
+    let mut engine = Engine::new(command, Listener::new(listener), signals, ending, recorder)?;
     // The command waits in its execve until it is served.
-    meter.follow(child.pid.as_raw());
-    engine.run(options)?;
+    meter.follow(command);
+    engine.run(&options.progress).inspect_err(|error| {
+        if matches!(error, TraceError::Refused(..)) {
+            child.abandon();
+        }
+    })?;
     if let Report::NotExecuted(errno) = child.report()? {
         return Err(TraceError::NotExecuted(errno));
     }
-    Ok(crate::Recorded {
-        recorder: engine.recorder,
-        ended: engine.ended,
-        interrupted: engine.ending.signal(),
-        no_new_privs,
-        results: false,
-    })
+    Ok(engine.recorded(no_new_privs))
 }
 
-impl<'a> Engine<'a> {
+impl Engine {
     fn new(
-        child: &'a Child,
+        command: i32,
         listener: Listener,
-        options: &'a Options,
-        privileges_kept: bool,
-    ) -> Result<Engine<'a>, TraceError> {
-        let deaths = Deaths::watch(&listener, child.pid.as_raw(), &options.signals)?;
+        signals: &Signals,
+        ending: Ending,
+        recorder: Recorder,
+    ) -> Result<Engine, TraceError> {
+        let deaths = Deaths::watch(&listener, command, signals)?;
         let mut engine = Engine {
-            child,
+            command,
             listener,
             deaths,
-            recorder: Recorder::new(privileges_kept, false),
+            recorder,
             watched: HashSet::new(),
             last: 0,
             executing: HashMap::new(),
-            ending: Ending::new(&options.signals).with_command(options.first_process),
+            ending,
             ended: None,
+            contained: false,
+            preparing: false,
+            runtime: None,
         };
-        engine.recorder.start(child.pid.as_raw());
-        engine.watch(child.pid.as_raw());
+        engine.recorder.start(command);
+        engine.watch(command);
         Ok(engine)
     }
 
-    /// Serves calls until no task is left that has the filter.
-    fn run(&mut self, options: &Options) -> Result<(), TraceError> {
+    /// For a process that a container's runtime has started, and that is about to execute the
+    /// container's program.
+    pub(crate) fn of_container(
+        process: i32,
+        listener: Listener,
+        signals: &Signals,
+    ) -> Result<Engine, TraceError> {
+        let (ending, recorder) = (Ending::new(signals), Recorder::of_container());
+        let engine = Engine::new(process, listener, signals, ending, recorder)?;
+        let runtime = procfs::image(process);
+        Ok(Engine { contained: true, preparing: true, runtime, ..engine })
+    }
+
+    /// Adds something that the reader of the trace must know.
+    pub(crate) fn note(&mut self, note: &str) {
+        self.recorder.note(note);
+    }
+
+    /// What was recorded.
+    pub(crate) fn recorded(self, no_new_privs: bool) -> crate::Recorded {
+        crate::Recorded {
+            recorder: self.recorder,
+            ended: self.ended,
+            interrupted: self.ending.signal(),
+            no_new_privs,
+            results: false,
+        }
+    }
+
+    /// Serves calls until no task is left that has the filter; those of a container at most until
+    /// profgen is asked to end.
+    pub(crate) fn run(&mut self, progress: &dyn Fn(&Recorder)) -> Result<(), TraceError> {
         loop {
             let received = self.listener.receive()?;
             // Deaths first: the pid may be another process's by now.
             self.hear_deaths();
-            self.ending.check(|| self.recorder.live());
+            // What a container does is not profgen's to end.
+            let asked = match self.contained {
+                true => self.ending.heard(),
+                false => self.ending.check(|| self.recorder.live()),
+            };
             match received {
                 Received::Call(notification) => {
                     self.record(&notification);
                     if let Err(errno) = self.listener.proceed(notification.id) {
-                        self.child.abandon();
                         return Err(TraceError::Refused("to continue notified calls", errno));
                     }
                 }
                 Received::Gone if self.listener.hung_up() => break,
+                // The runtime's own are none of the container's.
+                Received::Gone if self.preparing => {}
                 Received::Gone => self.recorder.lost_call(),
                 Received::Woken if self.deaths.all() => break,
                 Received::Woken => {}
             }
-            if self.ended.is_some() {
+            if self.ended.is_some() && !self.contained {
                 // What was made while the others were killed has just shown itself.
                 self.ending.check(|| self.recorder.live());
             }
-            (options.progress)(&self.recorder);
+            progress(&self.recorder);
+            if asked && self.contained {
+                return Ok(());
+            }
         }
         last_deaths(|| {
             self.hear_deaths();
@@ -146,13 +199,17 @@ impl<'a> Engine<'a> {
     fn hear_deaths(&mut self) {
         for (process, ended) in self.deaths.take() {
             self.watched.remove(&process);
-            if process == self.child.pid.as_raw() {
+            if process == self.command {
                 self.ended.clone_from(&ended);
                 self.ending.command_ended();
             }
             self.last = 0;
             self.executing.remove(&process);
             self.recorder.process_ended(process, ended);
+            if process == self.command && self.contained {
+                // No child of ours: only what it said itself is known.
+                self.ended = self.recorder.first_ended().cloned();
+            }
         }
     }
 
@@ -166,6 +223,9 @@ impl<'a> Engine<'a> {
             self.recorder.note("calls of an unknown architecture were not recorded");
             return;
         };
+        if self.preparing && !self.is_the_containers(tid, sysno) {
+            return;
+        }
         if tid != self.last || !self.executing.is_empty() {
             let Some(process) = self.recorder.process_of(tid) else { return };
             if !self.listener.is_valid(notification.id) {
@@ -197,6 +257,21 @@ impl<'a> Engine<'a> {
             Some("seccomp") => self.second_listener(&event),
             _ => {}
         }
+    }
+
+    /// Whether a call is the container's, and not still its runtime's: the execve of its program is
+    /// the first. Helpers of the runtime may have the filter too.
+    fn is_the_containers(&mut self, tid: i32, sysno: Sysno) -> bool {
+        if self.executing.contains_key(&self.command) && tid == self.command {
+            self.after_exec(tid, tid);
+            if !self.executing.contains_key(&tid) && procfs::image(tid) != self.runtime {
+                self.preparing = false;
+                self.recorder.started_as(tid);
+                return true;
+            }
+        }
+        let execute = matches!(sysno.name(), Some("execve" | "execveat"));
+        execute && procfs::family(tid).is_some_and(|family| family.process == self.command)
     }
 
     /// A process that called execve makes another call: has it another image now?

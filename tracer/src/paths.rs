@@ -42,7 +42,17 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct View {
     /// The process's root, when it is not profgen's.
-    root: Option<(OwnedFd, Text)>,
+    root: Option<Root>,
+}
+
+/// A root that is not profgen's.
+#[derive(Debug)]
+struct Root {
+    fd: OwnedFd,
+    /// As the kernel prints it for profgen.
+    path: Text,
+    /// The number that the process has in its own /proc.
+    inner: i32,
 }
 
 impl View {
@@ -54,7 +64,8 @@ impl View {
             _ => return View::default(),
         };
         let opened = open(AT_FDCWD, format!("/proc/{process}/root").as_bytes(), 0, 0);
-        View { root: opened.ok().map(|fd| (fd, root)) }
+        let inner = procfs::family(process).map_or(process, |family| family.inner);
+        View { root: opened.ok().map(|fd| Root { fd, path: root, inner }) }
     }
 }
 
@@ -172,7 +183,7 @@ impl Namer<'_> {
     fn start(&self, base: Base, path: &Text) -> nix::Result<Text> {
         if path.as_bytes().first() == Some(&b'/') {
             return Ok(match &self.view.root {
-                Some((_, root)) => root.clone(),
+                Some(root) => root.path.clone(),
                 None => Text::from("/"),
             });
         }
@@ -197,14 +208,25 @@ impl Namer<'_> {
 
     fn open(&self, base: Base, path: &[u8], named: &Text, follow: bool) -> nix::Result<OwnedFd> {
         let flags = if follow { 0 } else { O_NOFOLLOW };
-        if let Some((root, root_path)) = &self.view.root {
-            let inside = named.as_bytes().strip_prefix(root_path.as_bytes());
+        if let Some(root) = &self.view.root {
+            let inside = named.as_bytes().strip_prefix(root.path.as_bytes());
             let inside = inside.filter(|inside| inside.is_empty() || inside[0] == b'/');
             let inside = inside.unwrap_or(named.as_bytes());
             let inside = if inside.is_empty() { b"/" } else { inside };
-            return open(root.as_raw_fd(), inside, flags, RESOLVE_IN_ROOT);
+            // What /proc/self means is a question of who asks.
+            let own = self.own_name(inside, root.inner);
+            let theirs = own.as_deref().unwrap_or(inside);
+            return match open(root.fd.as_raw_fd(), theirs, flags, RESOLVE_IN_ROOT) {
+                // A link that the kernel does not follow by its text, such as /proc/self/exe: it
+                // leads from profgen's /proc to the same file.
+                Err(Errno::ELOOP | Errno::EXDEV) if own.is_some() => {
+                    let ours = self.own_name(inside, self.process);
+                    open(AT_FDCWD, ours.as_deref().unwrap_or(inside), flags, 0)
+                }
+                opened => opened,
+            };
         }
-        if let Some(own) = self.own_name(named) {
+        if let Some(own) = self.own_name(named.as_bytes(), self.process) {
             return open(AT_FDCWD, &own, flags, 0);
         }
         if path.first() == Some(&b'/') {
@@ -216,16 +238,20 @@ impl Namer<'_> {
         open(start.as_raw_fd(), path, flags, RESOLVE_NO_MAGICLINKS)
     }
 
-    /// Paths that mean another file in each process, as profgen can open them.
-    fn own_name(&self, named: &Text) -> Option<Vec<u8>> {
-        let bytes = named.as_bytes();
+    /// Paths that mean another file in each process, as profgen can open them; `process` is the
+    /// number that the process has in the /proc that it sees.
+    fn own_name(&self, bytes: &[u8], process: i32) -> Option<Vec<u8>> {
         if !bytes.starts_with(b"/proc/") && !bytes.starts_with(b"/dev/") {
             return None;
         }
-        let own = format!("/proc/{}", self.process);
+        let own = format!("/proc/{process}");
+        let thread = match process == self.process {
+            true => self.tid,
+            false => procfs::family(self.tid).map_or(process, |family| family.inner),
+        };
         let rows: [(&[u8], String); 6] = [
             (b"/proc/self", own.clone()),
-            (b"/proc/thread-self", format!("{own}/task/{}", self.tid)),
+            (b"/proc/thread-self", format!("{own}/task/{thread}")),
             (b"/dev/fd", format!("{own}/fd")),
             (b"/dev/stdin", format!("{own}/fd/0")),
             (b"/dev/stdout", format!("{own}/fd/1")),

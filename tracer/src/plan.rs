@@ -61,7 +61,7 @@ pub enum Special {
 }
 
 /// What to look at in one system call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The call.
     pub sysno: Sysno,
@@ -134,7 +134,46 @@ impl Plan {
             && self.checks.is_empty()
             && self.special == Special::None
     }
+
+    /// Whether a call with the same values and descriptors as one that was recorded tells nothing but
+    /// that it was made once more.
+    pub fn repeats(&self) -> bool {
+        let in_registers = |value: &Value| matches!(value.read, ReadValue::Register(_));
+        self.values.iter().all(in_registers)
+            && self.files.is_empty()
+            && self.checks.is_empty()
+            && self.special == Special::None
+            && !self.wants_result
+            && self.sysno.name().is_some_and(|name| PLAIN.contains(&name))
+    }
+
+    /// The parameters that are descriptors.
+    pub fn descriptors(&self) -> impl Iterator<Item = usize> {
+        let params = self.sysno.call().map_or(&[][..], |call| call.params);
+        let is = |kind: Kind| matches!(kind, Kind::Fd | Kind::Dirfd);
+        params.iter().enumerate().filter(move |(_, param)| is(param.kind)).map(|(index, _)| index)
+    }
 }
+
+/// Calls that neither make nor end anything, and tell nothing once they were seen with the same values
+/// and descriptors: the bulk of what programs do. All others stop each time.
+#[rustfmt::skip]
+const PLAIN: [&str; 59] = [
+    // They use the descriptors among their arguments, and do nothing else to them.
+    "epoll_pwait", "epoll_wait", "fdatasync", "fsync", "fstat", "getdents64", "pread64", "preadv",
+    "preadv2", "pwrite64", "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "sendfile",
+    "sync_file_range", "write", "writev",
+    // Waiting and time.
+    "clock_getres", "clock_gettime", "clock_nanosleep", "futex", "futex_wait", "futex_wake",
+    "getitimer", "gettimeofday", "nanosleep", "pause", "sched_yield", "setitimer", "time",
+    "timer_gettime", "timer_settime", "times",
+    // The caller itself.
+    "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpid", "getppid", "getresgid",
+    "getresuid", "getrusage", "gettid", "getuid", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
+    "rt_sigtimedwait", "sigaltstack", "umask", "uname",
+    // Its own memory, which stays where it is.
+    "brk", "madvise", "membarrier", "mincore",
+];
 
 fn mask(bits: u32) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
@@ -166,7 +205,7 @@ fn special(sysno: Sysno, name: &str) -> Special {
 }
 
 /// A small number for each call that occurred: an index into per-process tables.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Slots {
     plans: Vec<Plan>,
     by_sysno: HashMap<Sysno, usize>,
@@ -198,5 +237,28 @@ impl Slots {
     /// How many slots there are.
     pub fn len(&self) -> usize {
         self.plans.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Arch;
+
+    #[test]
+    fn plain_calls_exist_and_name_nothing() {
+        for name in PLAIN {
+            let sysno = Sysno::from_name(Arch::X86_64, name).unwrap_or_else(|| panic!("{name}"));
+            let plan = Plan::new(sysno);
+            assert!(plan.files.is_empty() && plan.special == Special::None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_makes_a_descriptor_or_moves_memory_never_repeats() {
+        for name in ["close", "dup", "openat", "socket", "munmap", "fcntl", "poll", "clone"] {
+            let sysno = Sysno::from_name(Arch::X86_64, name).unwrap();
+            assert!(!Plan::new(sysno).repeats(), "{name}");
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::observe::Observation;
 use model::{Access, Text};
-use std::ffi::CString;
+use std::{
+    ffi::{CString, OsStr},
+    os::unix::ffi::OsStrExt,
+};
 use supervisor::procfs;
 
 /// The files that a call executes and that give privileges, with what gives them.
@@ -19,7 +22,9 @@ pub fn privileged(
 
 /// What the file at `path` would give to `process`, when that is more than it has.
 fn privilege(process: i32, path: &Text) -> Option<&'static str> {
-    let metadata = std::fs::metadata(path.as_path()).ok()?;
+    // As the process sees it, which may be in a container.
+    let path = [format!("/proc/{process}/root").as_bytes(), path.as_bytes()].concat();
+    let metadata = std::fs::metadata(OsStr::from_bytes(&path)).ok()?;
     let family = procfs::family(process)?;
     let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
     let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
@@ -30,7 +35,7 @@ fn privilege(process: i32, path: &Text) -> Option<&'static str> {
     if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 && group != family.group {
         return Some("set-group-id bit");
     }
-    let c_path = CString::new(path.as_bytes()).ok()?;
+    let c_path = CString::new(path).ok()?;
     // SAFETY: the strings are NUL-terminated; with size 0 nothing is written.
     let size = unsafe {
         libc::getxattr(c_path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)

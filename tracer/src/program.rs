@@ -19,7 +19,7 @@ const FILES_BOUND: usize = 65_536;
 const ENDPOINTS_BOUND: usize = 4_096;
 
 /// The record of a call that is still growing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct CallState {
     count: u64,
     errors: BTreeMap<&'static str, u64>,
@@ -38,7 +38,7 @@ struct FileKey {
     resolved: Option<Text>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct FileState {
     found: BTreeSet<FileKind>,
     accesses: BTreeMap<Access, Outcomes>,
@@ -51,7 +51,7 @@ struct FileState {
 type EndpointKey = (EndpointOperation, Address, Option<String>);
 
 /// What one executable did so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ProgramState {
     /// The executable.
     pub path: Text,
@@ -109,12 +109,17 @@ impl ProgramState {
 
     /// Counts a call. Whether its site is still wanted.
     pub fn count(&mut self, slot: usize) -> bool {
+        self.add(slot, 1);
+        !self.calls[slot].located
+    }
+
+    /// Counts calls that tell nothing else.
+    pub fn add(&mut self, slot: usize, count: i64) {
         if self.calls.len() <= slot {
             self.calls.resize_with(slot + 1, CallState::default);
         }
         let call = &mut self.calls[slot];
-        call.count += 1;
-        !call.located
+        call.count = call.count.saturating_add_signed(count);
     }
 
     /// Sets the site of a call; it is not asked for again.

@@ -6,10 +6,12 @@ use crate::{
     Options, Recorded, TraceError,
     cap_capable::Measuring,
     observe::{Event, sets_filter},
+    patch::{self, Patcher},
+    patched::Entry,
     recorder::{Next, Pending, Recorder},
 };
 use libc::c_int;
-use model::{Sysno, trace::Ended};
+use model::{Arch, Sysno, trace::Ended};
 use nix::{
     errno::Errno,
     sys::ptrace::{self, Options as PtraceOptions},
@@ -30,6 +32,8 @@ pub enum Calls {
     Filtered,
     /// By PTRACE_SYSCALL: a stop at each entry and each exit.
     Unfiltered,
+    /// The same, until the first call of a new image has made room for stubs.
+    Settling,
 }
 
 /// What is known of a thread that is being traced.
@@ -43,11 +47,13 @@ struct Tracee {
     unannounced: bool,
     /// It stands at its beginning until then: what it begins with, its maker's call says.
     held: bool,
+    /// It makes a call again that was recorded: where, and which.
+    again: Option<(u64, Sysno)>,
 }
 
 impl Tracee {
     fn new(calls: Calls) -> Tracee {
-        Tracee { calls, entered: None, unannounced: false, held: false }
+        Tracee { calls, entered: None, unannounced: false, held: false, again: None }
     }
 }
 
@@ -97,22 +103,29 @@ fn launch(
     meter: &Measuring,
     calls: Calls,
 ) -> Result<Recorded, TraceError> {
-    let (watch, body) = match calls {
-        Calls::Filtered => (Watch::Trace, &every_call(libc::SECCOMP_RET_TRACE)[..]),
-        Calls::Unfiltered => (Watch::Unfiltered, &[][..]),
-    };
-    let child = Child::start(command, watch, body)?;
+    let patches = calls == Calls::Filtered && run_options.patch;
+    let mut body = if patches { patch::pass_stubs() } else { Vec::new() };
+    let patches = !body.is_empty();
+    body.extend(every_call(libc::SECCOMP_RET_TRACE));
+    let watch = if calls == Calls::Filtered { Watch::Trace } else { Watch::Unfiltered };
+    let child = Child::start(command, watch, &body)?;
     run_options.signals.pass_to(child.pid);
-    if let Err(errno) = ptrace::seize(child.pid, options(true, calls)) {
+    let mut wanted = options(true, calls);
+    wanted.set(PtraceOptions::PTRACE_O_TRACEEXIT, patches);
+    if let Err(errno) = ptrace::seize(child.pid, wanted) {
         child.abandon();
         return Err(TraceError::Refused("ptrace", errno));
     }
     let mut engine = Engine::new(Recorder::new(keeps_privileges(), true), run_options, calls);
-    engine.recorder.follow();
+    // What passes without a stop says nothing of the descriptors that it used.
+    if !run_options.patch {
+        engine.recorder.follow();
+    }
     engine.command = Some(child.pid.as_raw());
     engine.recorder.start(child.pid.as_raw());
     engine.add(child.pid.as_raw());
     engine.before_exec = true;
+    engine.patcher = patches.then(Patcher::default);
     if calls == Calls::Unfiltered {
         // It stops where it waits, and each of its calls from there on.
         ptrace::interrupt(child.pid)?;
@@ -155,6 +168,8 @@ pub struct Engine<'a> {
     ending: Ending,
     ended: Option<Ended>,
     options: &'a Options,
+    /// Where calls may pass without a stop.
+    pub(crate) patcher: Option<Patcher>,
 }
 
 impl<'a> Engine<'a> {
@@ -170,6 +185,7 @@ impl<'a> Engine<'a> {
             ending: Ending::new(&options.signals).with_command(options.first_process),
             ended: None,
             options,
+            patcher: None,
         }
     }
 
@@ -231,7 +247,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn waited(&mut self, tid: i32, wait: Wait) {
+    pub(crate) fn waited(&mut self, tid: i32, wait: Wait) {
         match wait {
             Wait::Stopped(stop) => self.stopped(tid, stop),
             Wait::Exited(_) | Wait::Killed(_) => self.gone(tid, wait),
@@ -251,6 +267,9 @@ impl<'a> Engine<'a> {
         }
         // A leader is reported when all its threads are gone.
         if self.recorder.is_process(tid) {
+            if let Some(patcher) = &mut self.patcher {
+                patcher.gone(tid, &self.recorder);
+            }
             self.recorder.process_ended(tid, wait.ended());
         } else {
             self.recorder.thread_ended(tid);
@@ -277,16 +296,16 @@ impl<'a> Engine<'a> {
             Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 // Where there was an entry stop it is recorded already.
                 let entered = |tracee: &Tracee| tracee.entered.is_some();
-                if self.calls_of(tid) == Calls::Filtered
-                    || !self.tracees.get(&tid).is_some_and(entered)
-                {
-                    self.entry(tid);
+                let recorded = self.calls_of(tid) != Calls::Filtered
+                    && self.tracees.get(&tid).is_some_and(entered);
+                if recorded || self.entry(tid) {
+                    self.resume(tid, 0);
                 }
-                self.resume(tid, 0);
             }
             Stop::Syscall => {
-                self.syscall(tid);
-                self.resume(tid, 0);
+                if self.syscall(tid) {
+                    self.resume(tid, 0);
+                }
             }
             Stop::Event(libc::PTRACE_EVENT_EXEC) => {
                 self.executed(tid);
@@ -298,12 +317,27 @@ impl<'a> Engine<'a> {
                 self.forked(tid);
                 self.resume(tid, 0);
             }
-            Stop::Event(_) | Stop::Trap => match self.tracees.get_mut(&tid) {
-                Some(tracee) if new => tracee.held = true,
-                _ => self.resume(tid, 0),
-            },
-            Stop::Group(_) => listen(tid),
-            Stop::Signal(signal) => self.resume(tid, signal),
+            Stop::Event(libc::PTRACE_EVENT_EXIT) => {
+                self.leaving(tid);
+                self.resume(tid, 0);
+            }
+            Stop::Event(_) => self.resume(tid, 0),
+            Stop::Trap => {
+                self.standing(tid);
+                let held = new && self.recorder.follows();
+                match self.tracees.get_mut(&tid) {
+                    Some(tracee) if held => tracee.held = true,
+                    _ => self.resume(tid, 0),
+                }
+            }
+            Stop::Group(_) => {
+                self.standing(tid);
+                listen(tid);
+            }
+            Stop::Signal(signal) => {
+                let signal = self.signalled(tid, signal);
+                self.resume(tid, signal);
+            }
         }
     }
 
@@ -314,18 +348,32 @@ impl<'a> Engine<'a> {
     /// A filter of the program's own can deny a call, or hand it to a listener, before ours sees
     /// it; from now on the process is stopped at each entry, which comes before all filters.
     fn filters_itself(&mut self, tid: i32) {
-        let process = self.recorder.process_of(tid);
+        let Some(process) = self.recorder.process_of(tid) else { return };
+        self.set_calls_of_process(process, Calls::Unfiltered);
+        if let Some(patcher) = &mut self.patcher {
+            patcher.close(tid, process);
+        }
+    }
+
+    pub(crate) fn set_calls_of_process(&mut self, process: i32, calls: Calls) {
         for (&other, tracee) in &mut self.tracees {
-            if other == tid || self.recorder.process_of(other) == process {
-                tracee.calls = Calls::Unfiltered;
+            if self.recorder.process_of(other) == Some(process) {
+                tracee.calls = calls;
             }
+        }
+    }
+
+    pub(crate) fn set_calls(&mut self, tid: i32, calls: Calls) {
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.calls = calls;
+            tracee.entered = None;
         }
     }
 
     /// Lets a thread go on to its next stop, delivering a signal when there is one.
     fn resume(&self, tid: i32, signal: c_int) {
         let waits_for_exit = self.tracees.get(&tid).is_some_and(|tracee| tracee.entered.is_some());
-        let request = if self.calls_of(tid) == Calls::Unfiltered || waits_for_exit {
+        let request = if self.calls_of(tid) != Calls::Filtered || waits_for_exit {
             libc::PTRACE_SYSCALL
         } else {
             libc::PTRACE_CONT
@@ -333,15 +381,20 @@ impl<'a> Engine<'a> {
         resume(request, tid, signal);
     }
 
-    /// A stop by PTRACE_SYSCALL: an exit whose result is wanted, or, unfiltered, either end.
-    fn syscall(&mut self, tid: i32) {
-        let Some(info) = self.info(tid) else { return };
+    /// A stop by PTRACE_SYSCALL: an exit whose result is wanted, or, unfiltered, either end. Whether
+    /// the thread is to be resumed.
+    fn syscall(&mut self, tid: i32) -> bool {
+        let Some(info) = self.info(tid) else { return true };
         match info.op {
-            libc::PTRACE_SYSCALL_INFO_ENTRY if self.calls_of(tid) == Calls::Unfiltered => {
-                self.entry(tid);
-            }
+            libc::PTRACE_SYSCALL_INFO_ENTRY => match self.calls_of(tid) {
+                Calls::Unfiltered => return self.entry(tid),
+                Calls::Settling if info.arch == Arch::X86_64.audit() => return self.settle(tid),
+                // Of a 32-bit program no call passes: the filter says so.
+                Calls::Settling => self.set_calls(tid, Calls::Filtered),
+                Calls::Filtered => {}
+            },
             libc::PTRACE_SYSCALL_INFO_EXIT => {
-                let Some(tracee) = self.tracees.get_mut(&tid) else { return };
+                let Some(tracee) = self.tracees.get_mut(&tid) else { return true };
                 if let Some(Some(pending)) = tracee.entered.take() {
                     // SAFETY: the kernel filled this member, for `op` says so.
                     let exit = unsafe { info.u.exit };
@@ -351,6 +404,7 @@ impl<'a> Engine<'a> {
             }
             _ => {}
         }
+        true
     }
 
     /// What the kernel says of the call that a thread has stopped at.
@@ -367,8 +421,56 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn entry(&mut self, tid: i32) {
-        let Some(info) = self.info(tid) else { return };
+    /// Records the entry of a call. Whether the thread is to be resumed.
+    fn entry(&mut self, tid: i32) -> bool {
+        let Some(event) = self.event(tid) else { return true };
+        let sysno = event.sysno;
+        let executes = matches!(sysno.name(), Some("execve" | "execveat"));
+        if self.before_exec && self.calls == Calls::Unfiltered && !executes {
+            return true;
+        }
+        let here = (event.instruction_pointer, sysno);
+        let again = self.tracees.get_mut(&tid).and_then(|t| t.again.take_if(|at| *at == here));
+        let seen = if again.is_some() { Entry::Skip } else { self.before(&event) };
+        let pending = match seen {
+            Entry::Record => match self.recorder.call(&event, || true) {
+                Next::Result(pending) => Some(pending),
+                Next::Proceed => None,
+            },
+            Entry::Skip => None,
+            Entry::Anew => return true,
+            Entry::Over => return false,
+        };
+        match sysno.name() {
+            Some("seccomp" | "prctl") if sets_filter(sysno, &event.args) => {
+                self.filters_itself(tid)
+            }
+            Some("ptrace") => self.recorder.note(
+                "the program uses ptrace, of which there is one tracer at a time (EPERM): record \
+                 it with --engine notify",
+            ),
+            _ => {}
+        }
+        let calls = self.calls_of(tid);
+        let mut again = None;
+        if seen == Entry::Record && pending.is_none() && calls == Calls::Filtered {
+            match self.after(&event) {
+                Entry::Anew => again = Some(here),
+                Entry::Over => return false,
+                Entry::Record | Entry::Skip => {}
+            }
+        }
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            let exit_stops = calls != Calls::Filtered || pending.is_some();
+            tracee.entered = exit_stops.then_some(pending);
+            tracee.again = again.or(tracee.again);
+        }
+        true
+    }
+
+    /// The call that a thread stands at the entry of.
+    fn event(&mut self, tid: i32) -> Option<Event> {
+        let info = self.info(tid)?;
         let (number, args) = match info.op {
             // SAFETY: the kernel filled the member that `op` names (ptrace(2)).
             libc::PTRACE_SYSCALL_INFO_SECCOMP => unsafe {
@@ -376,34 +478,14 @@ impl<'a> Engine<'a> {
             },
             // SAFETY: as above.
             libc::PTRACE_SYSCALL_INFO_ENTRY => unsafe { (info.u.entry.nr, info.u.entry.args) },
-            _ => return,
+            _ => return None,
         };
         let Some(sysno) = Sysno::from_audit(info.arch, number as u32) else {
             self.recorder.note("calls of an unknown architecture were not recorded");
-            return;
+            return None;
         };
-        let executes = matches!(sysno.name(), Some("execve" | "execveat"));
-        if self.before_exec && self.calls == Calls::Unfiltered && !executes {
-            return;
-        }
-        let event =
-            Event::new(tid, sysno, args, info.instruction_pointer).with_stack(info.stack_pointer);
-        let pending = match self.recorder.call(&event, || true) {
-            Next::Result(pending) => Some(pending),
-            Next::Proceed => None,
-        };
-        match sysno.name() {
-            Some("seccomp" | "prctl") if sets_filter(sysno, &args) => self.filters_itself(tid),
-            Some("ptrace") => self.recorder.note(
-                "the program uses ptrace, of which there is one tracer at a time (EPERM): record \
-                 it with --engine notify",
-            ),
-            _ => {}
-        }
-        if let Some(tracee) = self.tracees.get_mut(&tid) {
-            let exit_stops = tracee.calls == Calls::Unfiltered || pending.is_some();
-            tracee.entered = exit_stops.then_some(pending);
-        }
+        let event = Event::new(tid, sysno, args, info.instruction_pointer);
+        Some(event.with_stack(info.stack_pointer))
     }
 
     fn executed(&mut self, tid: i32) {
@@ -422,6 +504,13 @@ impl<'a> Engine<'a> {
                 self.forget(other);
             }
         }
+        let calls = match &mut self.patcher {
+            Some(patcher) if calls != Calls::Unfiltered => {
+                patcher.executed(tid, &self.recorder);
+                Calls::Settling
+            }
+            _ => calls,
+        };
         self.tracees.insert(tid, Tracee::new(calls));
         self.recorder.executed(tid, former);
     }
@@ -431,6 +520,10 @@ impl<'a> Engine<'a> {
         let child = child as i32;
         if self.came_and_went.remove(&child) || !self.recorder.forked(tid, child) {
             return;
+        }
+        let makers = self.recorder.process_of(tid).zip(self.recorder.process_of(child));
+        if let (Some(patcher), Some((maker, child))) = (&mut self.patcher, makers) {
+            patcher.expect(maker, child);
         }
         let calls = self.calls_of(tid);
         let tracee = self.tracees.entry(child).or_insert(Tracee::new(calls));

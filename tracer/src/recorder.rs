@@ -19,7 +19,7 @@ use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
     descriptor::Detail,
-    trace::{Ended, Mark, Privileged, Untraced},
+    trace::{Command, Ended, Mark, Privileged, Untraced},
 };
 use std::collections::{BTreeSet, HashMap};
 use supervisor::procfs::{self, Mapping};
@@ -56,17 +56,28 @@ struct ProcessState {
     /// Read when first needed, dropped when they may have changed.
     credentials: Option<Credentials>,
     directories: Directories,
+    /// Its number in its own /proc.
+    inner: i32,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProcessRecord {
     parent: Option<usize>,
     programs: Vec<usize>,
     threads: u64,
     counts: Vec<u64>,
     ended: Option<Ended>,
+}
+
+impl ProcessRecord {
+    fn add(&mut self, slot: usize, count: i64) {
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, 0);
+        }
+        self.counts[slot] = self.counts[slot].saturating_add_signed(count);
+    }
 }
 
 /// Live numbers for a progress line.
@@ -91,6 +102,10 @@ pub struct Recorder {
     threads: HashMap<i32, i32>,
     /// Where descriptors are followed.
     follower: Option<Follower>,
+    /// Of a container: what was executed in it.
+    command: Option<Command>,
+    /// Of a container: its threads by the numbers that they have inside.
+    inside: Option<HashMap<i32, i32>>,
     /// The name space for users in which the command was started: only there its capabilities count.
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
@@ -117,6 +132,8 @@ impl Recorder {
             records: Vec::new(),
             threads: HashMap::new(),
             follower: None,
+            command: None,
+            inside: None,
             users: None,
             generation: 0,
             privileges_kept,
@@ -135,6 +152,11 @@ impl Recorder {
         self.follower = Some(Follower::default());
     }
 
+    /// Whether they are.
+    pub fn follows(&self) -> bool {
+        self.follower.is_some()
+    }
+
     /// Adds uses of a descriptor that were counted without stops: of this call and argument, since the
     /// last event of the process. Nothing happens where descriptors are not followed.
     pub fn counted(
@@ -151,9 +173,49 @@ impl Recorder {
         }
     }
 
+    /// The same for a container, which may number its processes by itself.
+    pub fn of_container() -> Recorder {
+        Recorder { inside: Some(HashMap::new()), ..Recorder::new(true, false) }
+    }
+
+    /// A copy of what has been recorded, without what only the rest of the recording needs.
+    pub fn snapshot(&self) -> Recorder {
+        Recorder {
+            slots: self.slots.clone(),
+            programs: self.programs.clone(),
+            records: self.records.clone(),
+            command: self.command.clone(),
+            calls: self.calls,
+            lost: self.lost,
+            unread: self.unread,
+            untraced: self.untraced.clone(),
+            privileges: self.privileges.clone(),
+            notes: self.notes.clone(),
+            ..Recorder::new(self.privileges_kept, self.sees_denied)
+        }
+    }
+
     /// What has been seen so far.
     pub fn progress(&self) -> Progress {
         Progress { processes: self.records.len(), calls: self.calls, distinct: self.slots.len() }
+    }
+
+    /// The first process has executed the program of its container: the command is as it says.
+    pub fn started_as(&mut self, process: i32) {
+        let read = |name: &str| std::fs::read(format!("/proc/{process}/{name}"));
+        let argv = read("cmdline").unwrap_or_default();
+        let argv = argv.split(|&byte| byte == 0).filter(|part| !part.is_empty());
+        let environment = read("environ").unwrap_or_default();
+        self.command = Some(Command {
+            argv: argv.map(Text::from).collect(),
+            directory: procfs::link(process, "cwd").unwrap_or_default(),
+            places: Command::places(environment.split(|&byte| byte == 0)),
+        });
+    }
+
+    /// What [`Recorder::started_as`] was told.
+    pub fn command(&self) -> Option<&Command> {
+        self.command.as_ref()
     }
 
     /// Counts a call that was announced and gone before it could be taken.
@@ -217,6 +279,16 @@ impl Recorder {
         {
             self.records[state.id].threads += 1;
         }
+        if tid != process && self.inside.is_some() {
+            let inner = procfs::family(tid).map_or(tid, |family| family.inner);
+            self.is_inside(tid, inner);
+        }
+    }
+
+    fn is_inside(&mut self, tid: i32, inner: i32) {
+        if let Some(inside) = &mut self.inside {
+            inside.insert(inner, tid);
+        }
     }
 
     fn set_parent(&mut self, process: i32, parent: i32) {
@@ -236,6 +308,11 @@ impl Recorder {
             counts: Vec::new(),
             ended: None,
         });
+        let inner = match self.inside {
+            Some(_) => procfs::family(process).map_or(process, |family| family.inner),
+            None => process,
+        };
+        self.is_inside(process, inner);
         let state = ProcessState {
             id,
             program,
@@ -243,6 +320,7 @@ impl Recorder {
             view: None,
             credentials: None,
             directories: Directories::default(),
+            inner,
             exiting: None,
         };
         self.processes.insert(process, state);
@@ -353,9 +431,20 @@ impl Recorder {
         }
     }
 
+    /// How the first process ended, once it has and where that is known.
+    pub fn first_ended(&self) -> Option<&Ended> {
+        self.records.first()?.ended.as_ref()
+    }
+
     /// Whether the thread is the first of a process that is still there.
     pub fn is_process(&self, tid: i32) -> bool {
         self.processes.contains_key(&tid)
+    }
+
+    /// The threads of a process that are still there.
+    pub fn threads_of(&self, process: i32) -> Vec<i32> {
+        let of = self.threads.iter().filter(|(_, of)| **of == process);
+        of.map(|(&tid, _)| tid).collect()
     }
 
     /// The processes that are still there.
@@ -372,11 +461,7 @@ impl Recorder {
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
         if state.id < PROCESSES_BOUND {
-            let counts = &mut self.records[state.id].counts;
-            if counts.len() <= slot {
-                counts.resize(slot + 1, 0);
-            }
-            counts[slot] += 1;
+            self.records[state.id].add(slot, 1);
         }
         let program = &mut self.programs[index];
         if program.count(slot) {
@@ -432,6 +517,24 @@ impl Recorder {
         }
     }
 
+    /// Counts calls that were made without a stop: calls like them were recorded. Fewer than none where
+    /// some that were counted turned out not to have been made.
+    pub fn passed(&mut self, process: i32, sysno: Sysno, count: i64) {
+        let slot = self.slots.of(sysno);
+        let Some(state) = self.processes.get(&process) else { return };
+        self.calls = self.calls.saturating_add_signed(count);
+        if state.id < PROCESSES_BOUND {
+            self.records[state.id].add(slot, count);
+        }
+        self.programs[state.program].add(slot, count);
+    }
+
+    /// The plan of a call.
+    pub fn plan(&mut self, sysno: Sysno) -> &Plan {
+        let slot = self.slots.of(sysno);
+        self.slots.plan(slot)
+    }
+
     /// What a call is about to do, and its plan; it is not recorded.
     pub fn look(
         &mut self,
@@ -478,10 +581,13 @@ impl Recorder {
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
         let namer = Namer { tid: event.tid, process, view, credentials: who };
-        let threads = &self.threads;
-        let target = |argument| kill_target(threads, process, argument);
+        let (threads, inside) = (&self.threads, self.inside.as_ref());
+        let target = |argument| match inside {
+            Some(inside) => kill_target_inside(threads, inside, process, argument),
+            None => kill_target(threads, process, argument),
+        };
         let mut observation = observe(event, plan, &namer, &target);
-        observation.own = (state.id == 0).then_some(process);
+        observation.own = (state.id == 0).then_some(state.inner);
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;
@@ -647,6 +753,21 @@ fn kill_target(threads: &HashMap<i32, i32>, own: i32, argument: i32) -> KillTarg
             Some(family) if known(family.parent) || known(family.process) => KillTarget::Traced,
             _ => KillTarget::Other,
         },
+    }
+}
+
+/// The same for the numbers of a container. One that is not known is that of a process which has
+/// not made a call yet, or joined later: both are of the container.
+fn kill_target_inside(
+    threads: &HashMap<i32, i32>,
+    inside: &HashMap<i32, i32>,
+    own: i32,
+    argument: i32,
+) -> KillTarget {
+    match (argument, inside.get(&argument)) {
+        (..=0, _) => kill_target(threads, own, argument),
+        (_, Some(&tid)) if threads.contains_key(&tid) => kill_target(threads, own, tid),
+        _ => KillTarget::Traced,
     }
 }
 

@@ -83,7 +83,7 @@ impl Machine {
     }
 
     /// The architectures that the profile lists, of those that the tables know.
-    pub(super) fn listed(&self, profile: &Profile) -> BTreeSet<Arch> {
+    pub(crate) fn listed(&self, profile: &Profile) -> BTreeSet<Arch> {
         let own = |name: &str| name == "SCMP_ARCH_NATIVE" || name == self.native.oci_name();
         let row = profile.arch_map.iter().find(|row| own(&row.architecture));
         let mapped = row.into_iter().flat_map(|row| {

@@ -371,7 +371,10 @@ fn any(instruction: &Instruction, info: &mut InstructionInfoFactory, ops: &mut V
     let mem = memory(instruction);
     if explicit {
         let width = instruction.memory_size().size().clamp(1, 64) as u16;
-        ops.push(Op::Touch { mem, width });
+        let writes = info.used_memory().iter().any(|used| {
+            !matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess)
+        });
+        ops.push(Op::Touch { mem, width, writes });
     }
     let addresses = |register| {
         explicit

@@ -3,7 +3,7 @@
 use super::{
     Access, Call, Code, Facts, Flow, State, Target,
     body::Instruction,
-    escape::{escape_atom, leave},
+    escape::{Leaving, escape_atom, leave},
 };
 use crate::{
     decode::{Dest, Flow as Next, Op, Source},
@@ -23,7 +23,7 @@ impl Flow {
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
                 self.step(code, &instruction, &mut state, Some(&mut facts));
-                self.fall_out(&instruction, &state, &mut facts);
+                self.fall_out(code, &instruction, &state, &mut facts);
                 match self.through(code, &instruction, number) {
                     Some(next) => number = next,
                     None => break,
@@ -34,6 +34,7 @@ impl Flow {
             for &target in targets.iter().filter(|&&target| !self.body.holds(target)) {
                 facts.calls.push(Call { at: jump, target: Target::Direct(target) });
                 facts.results.push(Atom::Result(jump));
+                facts.escapes = u16::MAX;
             }
         }
         facts.returns |= self.leaves(code) || facts.cut || !facts.invalid.is_empty();
@@ -47,6 +48,10 @@ impl Flow {
         });
         for atom in self.sets.lost() {
             escape_atom(atom, &mut facts);
+        }
+        facts.escapes |= self.sets.lost_entries();
+        if self.open || facts.cut || !facts.invalid.is_empty() {
+            facts.escapes = u16::MAX;
         }
         facts.finish();
         facts
@@ -96,12 +101,19 @@ impl Flow {
 
     /// The function may end without a jump, and go on in the next one. Behind a call it does not:
     /// what was called does not return.
-    fn fall_out(&self, instruction: &Instruction, state: &State, facts: &mut Facts) {
+    fn fall_out(
+        &self,
+        code: Code<'_>,
+        instruction: &Instruction,
+        state: &State,
+        facts: &mut Facts,
+    ) {
         let end = instruction.end();
         if falls(instruction) && !self.body.holds(end) && self.body.range.known {
             facts.calls.push(Call { at: instruction.at, target: Target::Direct(end) });
             facts.results.push(Atom::Result(instruction.at));
-            leave(&self.sets, state, facts, None);
+            let leaving = Leaving { at: instruction.at, but: None, all: true, known: true };
+            leave(&self.sets, code.elf, state, facts, leaving);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Values that go where they are not followed: what they lead to may be used there.
 
-use super::{Access, Facts, State, machine::Machine};
+use super::{Access, Facts, Given, Pass, State, machine::Machine};
 use crate::{
-    decode::{REGS, Reg, STACK},
+    decode::{self, PASSED, REGS, Reg, STACK},
+    elf::Elf,
     value::{Atom, Sets, Value},
 };
 
@@ -27,10 +28,39 @@ pub fn registers() -> impl Iterator<Item = Reg> {
     (0..REGS as Reg).filter(|&reg| reg != STACK)
 }
 
-/// All registers go on to code outside of the function, but for one that only said where it is.
-pub fn leave(sets: &Sets, state: &State, facts: &mut Facts, but: Option<Reg>) {
-    for reg in registers().filter(|&reg| Some(reg) != but) {
-        escape(sets, state.reg(reg), facts);
+/// Registers go on to code outside of the function.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaving {
+    /// The call or the jump.
+    pub at: u64,
+    /// A register that did nothing but say where it leads.
+    pub but: Option<Reg>,
+    /// Whether those go, too, that a call keeps.
+    pub all: bool,
+    /// Whether it is known where it leads.
+    pub known: bool,
+}
+
+/// What is in registers goes where it is used: functions that are handed on in a register for
+/// arguments are followed there.
+pub fn leave(sets: &Sets, elf: &Elf, state: &State, facts: &mut Facts, leaving: Leaving) {
+    let Leaving { at, but, all, known } = leaving;
+    for reg in registers().filter(|&reg| Some(reg) != but && (all || !decode::is_kept(reg))) {
+        let follows = known && PASSED.contains(&reg);
+        for &atom in sets.atoms(&state.reg(reg)) {
+            let given = match atom {
+                Atom::Address(address) if elf.is_code(address) => Given::Code(address),
+                Atom::Entry(from) => Given::Entry(from),
+                _ => {
+                    escape_atom(atom, facts);
+                    continue;
+                }
+            };
+            match follows {
+                true => facts.passes.push(Pass { at, reg, given }),
+                false => escape_atom(atom, facts),
+            }
+        }
     }
 }
 
@@ -47,6 +77,10 @@ pub fn escape_atom(atom: Atom, facts: &mut Facts) {
         Atom::Address(address) => Access::Take(address),
         Atom::Slot(slot) => Access::Read(slot, 8),
         Atom::Field(slot, distance) => Access::Field(slot, distance),
+        Atom::Entry(reg) => {
+            facts.escapes |= 1 << reg;
+            return;
+        }
         // What may be an element was used where the table was read.
         _ => return,
     };

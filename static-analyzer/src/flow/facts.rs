@@ -1,6 +1,9 @@
 //! What a function does that matters outside of it.
 
-use crate::{decode::Entry, value::Atom};
+use crate::{
+    decode::{Entry, Reg},
+    value::Atom,
+};
 
 /// Where a call or a jump out of the function leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +14,8 @@ pub enum Target {
     Slot(u64),
     /// To what is held at a distance from the address that a word holds.
     Field(u64, i32),
+    /// To what a register held at entry.
+    Entry(Reg),
     /// To wherever: not known here, but only to code whose address is taken.
     Any,
     /// Not known, and not even among the code whose address is taken.
@@ -37,6 +42,35 @@ pub enum Access {
     Field(u64, i32),
 }
 
+/// A write to data of which only the beginning is known, or where its address is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Write {
+    /// To an address that an index is added to; the object there and others, so many bytes on.
+    Indexed(u64, u64),
+    /// At a distance from the address that a word holds.
+    Through(u64, i32),
+}
+
+/// What is handed to a called function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Given {
+    /// The address of code.
+    Code(u64),
+    /// What was in a register at entry.
+    Entry(Reg),
+}
+
+/// Something that goes to a called function in a register and may be called there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pass {
+    /// The call.
+    pub at: u64,
+    /// In which register.
+    pub reg: Reg,
+    /// What.
+    pub given: Given,
+}
+
 /// An instruction that enters the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -59,8 +93,14 @@ pub struct Facts {
     pub accesses: Vec<Access>,
     /// Entries into the kernel.
     pub sites: Vec<Site>,
-    /// Words at fixed addresses that it writes.
+    /// Words at fixed addresses, of 4 bytes, that it writes.
     pub stores: Vec<u64>,
+    /// Other data that it writes.
+    pub writes: Vec<Write>,
+    /// What it hands to functions that it calls, where all of those are known.
+    pub passes: Vec<Pass>,
+    /// The registers, as bits, whose values at entry go where they are not followed.
+    pub escapes: u16,
     /// Addresses to which it adds an index: objects begin there.
     pub named: Vec<u64>,
     /// Code whose address it stores in memory other than its stack.
@@ -84,6 +124,12 @@ impl Facts {
         self.accesses.dedup();
         self.stores.sort_unstable();
         self.stores.dedup();
+        self.writes.sort_unstable();
+        self.writes.dedup();
+        self.writes.shrink_to_fit();
+        self.passes.sort_unstable();
+        self.passes.dedup();
+        self.passes.shrink_to_fit();
         self.kept.sort_unstable();
         self.kept.dedup();
         self.named.sort_unstable();

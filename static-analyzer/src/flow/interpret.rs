@@ -14,10 +14,18 @@ const STEPS_MAX: usize = 1 << 21;
 /// Joining two states is as much work as several operations.
 const JOIN_STEPS: usize = 8;
 
-/// The blocks to interpret, in the order of their addresses.
+/// The blocks to interpret, in an order.
 struct Work {
     visits: Vec<u8>,
-    left: BTreeSet<(u64, u32)>,
+    ranks: Vec<u32>,
+    left: BTreeSet<(u32, u32)>,
+}
+
+impl Work {
+    fn add(&mut self, block: u32) {
+        let rank = self.ranks.get(block as usize).copied().unwrap_or(u32::MAX);
+        self.left.insert((rank, block));
+    }
 }
 
 impl Flow {
@@ -28,6 +36,7 @@ impl Flow {
 
     /// Code that may be entered from anywhere.
     pub(super) fn begin_unknown(&mut self, at: u64) {
+        self.open = true;
         self.open(at, State::unknown());
     }
 
@@ -35,11 +44,95 @@ impl Flow {
         self.before.resize(self.body.list.len(), None);
         let number = self.body.number(at).filter(|_| self.body.holds(at));
         if let Some(before) = number.and_then(|number| self.before.get_mut(number as usize)) {
-            match before {
-                Some(known) => _ = known.join(&state, &mut self.sets, false),
-                None => *before = Some(state),
+            let changed = match before {
+                Some(known) => known.join(&state, &mut self.sets, false),
+                None => {
+                    *before = Some(state);
+                    true
+                }
+            };
+            if let Some(settled) = number.and_then(|number| self.settled.get_mut(number as usize)) {
+                *settled &= !changed;
             }
         }
+    }
+
+    /// The blocks to interpret: those that are not settled, and those that lead to blocks that were
+    /// not there when they were. Each with its place in an order in which, loops aside, a block comes
+    /// behind all that lead to it.
+    fn work(&mut self, code: Code<'_>) -> Work {
+        let count = self.body.list.len();
+        self.settled.resize(count, false);
+        let mut work =
+            Work { visits: vec![0; count], ranks: vec![0; count], left: BTreeSet::new() };
+        let mut seen = vec![false; count];
+        let mut behind = Vec::new();
+        let mut again = Vec::new();
+        // Depth first; a block is put down when all that follow it are.
+        for first in 0..count as u32 {
+            if !matches!(self.before.get(first as usize), Some(Some(_))) {
+                continue;
+            }
+            let mut path: Vec<(u32, Vec<u32>)> = Vec::new();
+            let mut next = Some(first);
+            loop {
+                if let Some(block) = next.take()
+                    && let Some(seen) = seen.get_mut(block as usize).filter(|seen| !**seen)
+                {
+                    *seen = true;
+                    let (leads, grown) = self.leads(code, block);
+                    let is_new = |number: &u32| !self.settled[*number as usize];
+                    if grown || is_new(&block) || leads.iter().any(is_new) {
+                        again.push(block);
+                    }
+                    path.push((block, leads));
+                }
+                let Some((block, leads)) = path.last_mut() else { break };
+                next = leads.pop();
+                if next.is_none() {
+                    behind.push(*block);
+                    path.pop();
+                }
+            }
+        }
+        for (rank, block) in behind.into_iter().rev().enumerate() {
+            work.ranks[block as usize] = rank as u32;
+        }
+        for block in again {
+            if self.before.get(block as usize).is_some_and(Option::is_some) {
+                work.add(block);
+            }
+        }
+        self.grown.clear();
+        work
+    }
+
+    /// The blocks that a block leads to, and whether it ends in a jump that leads to more than it did.
+    fn leads(&self, code: Code<'_>, first: u32) -> (Vec<u32>, bool) {
+        let (mut leads, mut grown) = (Vec::new(), false);
+        let mut number = first;
+        while let Some(&instruction) = self.body.get(number) {
+            let mut targets: Vec<u64> = self.body.inner_call(&instruction).into_iter().collect();
+            let next = self.through(code, &instruction, number);
+            if next.is_none() || self.body.may_throw(&instruction) {
+                targets.extend(self.after(code, &instruction).iter().map(|to| to.0));
+                grown |= self.grown.contains(&instruction.at);
+            }
+            leads.extend(targets.into_iter().filter_map(|at| self.body.number(at)));
+            match next {
+                Some(next) => number = next,
+                None => break,
+            }
+        }
+        (leads, grown)
+    }
+
+    /// Puts the blocks in the order of their addresses.
+    pub(super) fn sort_blocks(&mut self) {
+        let known = self.before.iter().zip(&self.body.list).zip(0_u32..);
+        let known = known.filter(|((before, _), _)| before.is_some());
+        self.blocks = known.map(|((_, instruction), number)| (instruction.at, number)).collect();
+        self.blocks.sort_unstable();
     }
 
     /// What is known at the beginning of each block, as far as blocks are decoded by now. Goes on
@@ -47,11 +140,8 @@ impl Flow {
     pub(super) fn run(&mut self, code: Code<'_>) {
         let count = self.body.list.len();
         self.before.resize(count, None);
-        let known = self.before.iter().zip(&self.body.list).zip(0_u32..);
-        let known = known.filter(|((before, _), _)| before.is_some());
-        let left = known.map(|((_, instruction), number)| (instruction.at, number)).collect();
-        let mut work = Work { visits: vec![0; count], left };
-        while let Some((_, first)) = work.left.pop_first() {
+        let mut work = self.work(code);
+        while let Some((rank, first)) = work.left.pop_first() {
             let Some(mut state) = self.before.get(first as usize).cloned().flatten() else {
                 continue;
             };
@@ -74,11 +164,17 @@ impl Flow {
                     None => break,
                 }
             }
+            if let Some(settled) = self.settled.get_mut(first as usize)
+                && !work.left.contains(&(rank, first))
+            {
+                *settled = true;
+            }
             if self.steps > STEPS_MAX {
                 self.cut = true;
                 break;
             }
         }
+        self.sort_blocks();
     }
 
     /// Goes on where blocks begin that follow an instruction.
@@ -174,7 +270,7 @@ impl Flow {
             Some(known) => known.join(state, &mut self.sets, visits >= VISITS_MAX),
         };
         if changed {
-            work.left.insert((target, number));
+            work.add(number);
         }
     }
 }

@@ -3,16 +3,25 @@
 use super::{
     Code, Flow, State,
     body::Instruction,
-    machine::{Machine, Place, Spans},
+    machine::{Machine, Place, Spans, words},
 };
 use crate::{
     decode::{Mem, Op},
     ranges::Range,
-    value::{Atom, Sets},
+    value::{Atom, Sets, Value},
 };
 
 /// Blocks past these are not tried, where code overlaps.
 const BLOCKS_MAX: usize = 4;
+
+/// Something written at a fixed address.
+#[derive(Debug)]
+pub(super) struct Written {
+    at: u64,
+    width: u16,
+    /// What it may be.
+    atoms: Vec<Atom>,
+}
 
 /// The machine in a state, when nothing is noted.
 pub(super) fn machine<'a>(
@@ -36,13 +45,9 @@ impl Flow {
     /// What is known when an instruction is reached. `None` when it is not in the function.
     pub fn at(&mut self, code: Code<'_>, at: u64) -> Option<State> {
         // The block that begins last before the place holds it; where code overlaps, one before.
-        let starts = self.before.iter().zip(&self.body.list).zip(0_u32..);
-        let mut starts: Vec<(u64, u32)> = starts
-            .filter(|((before, instruction), _)| before.is_some() && instruction.at <= at)
-            .map(|((_, instruction), number)| (instruction.at, number))
-            .collect();
-        starts.sort_unstable();
-        for &(_, first) in starts.iter().rev().take(BLOCKS_MAX) {
+        let past = self.blocks.partition_point(|&(start, _)| start <= at);
+        for place in (0..past).rev().take(BLOCKS_MAX) {
+            let (_, first) = self.blocks[place];
             let mut state = self.before[first as usize].clone()?;
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
@@ -64,19 +69,47 @@ impl Flow {
         None
     }
 
-    /// What is stored in the word at a fixed address, by all stores of the function.
+    /// What is stored in the word of 4 bytes at a fixed address, by all that the function does.
     pub fn stored(&mut self, code: Code<'_>, address: u64) -> Vec<Atom> {
+        if self.writes.is_none() {
+            self.writes = Some(self.all_writes(code));
+        }
+        let mut found = Vec::new();
+        for written in self.writes.iter().flatten() {
+            let upper = written.at.checked_add(4) == Some(address);
+            for &atom in &written.atoms {
+                found.push(match atom {
+                    atom if written.at == address && written.width >= 4 => atom,
+                    Atom::Const(number) if upper && written.width == 8 => Atom::Const(number >> 32),
+                    _ if words(written.at, written.width).any(|word| word == address) => Atom::Any,
+                    _ => continue,
+                });
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn all_writes(&mut self, code: Code<'_>) -> Vec<Written> {
         let mut found = Vec::new();
         for first in 0..self.before.len() as u32 {
             let Some(mut state) = self.before[first as usize].clone() else { continue };
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
                 self.operate(code, &instruction, &mut state, |machine, op| {
-                    if let Op::Store { mem, from, .. } = *op
-                        && machine.locate(&mem).atoms.contains(&Atom::Address(address))
-                    {
-                        let value = machine.source(from);
-                        found.extend_from_slice(machine.sets.atoms(&value));
+                    let (mem, value, width) = match *op {
+                        Op::Store { mem, from, width } => {
+                            (mem, machine.source(from), u16::from(width))
+                        }
+                        Op::Touch { mem, width, writes: true } => (mem, Value::ANY, width),
+                        _ => return,
+                    };
+                    for atom in machine.locate(&mem).atoms {
+                        if let Atom::Address(at) = atom {
+                            let atoms = machine.sets.atoms(&value).to_vec();
+                            found.push(Written { at, width, atoms });
+                        }
                     }
                 });
                 let bare = Instruction { ops: (0, 0), ..instruction };

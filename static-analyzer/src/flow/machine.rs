@@ -1,7 +1,7 @@
 //! The effect of each operation on what is known of registers and the stack.
 
 use super::{
-    Access, Facts, State,
+    Access, Facts, State, Write,
     bounds::{Bound, Compared, Key},
 };
 use crate::{
@@ -92,7 +92,7 @@ impl Machine<'_> {
             }
             Op::Address { to, mem } => self.address(to, &mem),
             Op::Compute { to, what, from, width } => self.compute(to, what, from, width),
-            Op::Touch { mem, width } => self.touch(&mem, width),
+            Op::Touch { mem, width, writes } => self.touch(&mem, width, writes),
             Op::Use(reg) => self.escape(self.state.reg(reg)),
             Op::Clobber(reg) => self.state.set(reg, Value::ANY),
             Op::Compare { reg, with, width } => {
@@ -194,6 +194,9 @@ impl Machine<'_> {
         for &(atom, _) in &location.indexed {
             self.escape_atom(atom);
         }
+        if mem.index.is_some() || mem.displacement != 0 {
+            self.escape_entries(mem);
+        }
         if mem.base == Some(to) {
             self.escape(self.state.reg(to));
         }
@@ -203,6 +206,17 @@ impl Machine<'_> {
         let value = self.sets.of(atoms);
         self.state.set(to, value);
         self.state.bounds.set(Key::Reg(to), bound);
+    }
+
+    /// What was handed over is computed with.
+    fn escape_entries(&mut self, mem: &Mem) {
+        for reg in mem.base.into_iter().chain(mem.index.map(|index| index.0)) {
+            for atom in self.sets.atoms(&self.state.reg(reg)) {
+                if let (&Atom::Entry(reg), Some(facts)) = (atom, self.facts.as_deref_mut()) {
+                    facts.escapes |= 1 << reg;
+                }
+            }
+        }
     }
 
     /// How large the sum is that an address is, when it is one of small numbers.
@@ -234,11 +248,34 @@ impl Machine<'_> {
                     let value = if one { value } else { self.sets.join(self.slot(at), value) };
                     self.state.put(at, value, width);
                 }
-                Atom::Address(address) => {
-                    if let Some(facts) = self.facts.as_deref_mut() {
-                        facts.stores.push(address);
-                    }
-                }
+                other => self.note_write(other, u16::from(width)),
+            }
+        }
+        self.note_indexed_writes(&location.indexed, mem);
+    }
+
+    /// Something is written at a place that is no word of the stack.
+    fn note_write(&mut self, atom: Atom, width: u16) {
+        let Some(facts) = self.facts.as_deref_mut() else { return };
+        match atom {
+            Atom::Address(address) => facts.stores.extend(words(address, width)),
+            Atom::Field(slot, distance) => facts.writes.push(Write::Through(slot, distance)),
+            _ => {}
+        }
+    }
+
+    /// Something is written at addresses that an unknown number is added to.
+    fn note_indexed_writes(&mut self, indexed: &[(Atom, Option<u64>)], mem: &Mem) {
+        // Where objects end is only known from symbols and from what else is pointed to, which may be
+        // the middle of an array.
+        const LARGEST: u64 = 256;
+        let Some(facts) = self.facts.as_deref_mut() else { return };
+        let reach = LARGEST * mem.index.map_or(1, |index| index.1.into());
+        for &(atom, _) in indexed {
+            match atom {
+                Atom::Address(table) => facts.writes.push(Write::Indexed(table, reach)),
+                Atom::Slot(slot) => facts.writes.push(Write::Through(slot, 0)),
+                Atom::Field(slot, distance) => facts.writes.push(Write::Through(slot, distance)),
                 _ => {}
             }
         }
@@ -249,13 +286,18 @@ impl Machine<'_> {
         if self.place.precision.stack_words { self.state.slot(at) } else { Value::ANY }
     }
 
-    fn touch(&mut self, mem: &Mem, width: u16) {
+    fn touch(&mut self, mem: &Mem, width: u16, writes: bool) {
         let location = self.locate(mem);
+        if writes {
+            for &atom in &location.atoms {
+                self.note_write(atom, width);
+            }
+            self.note_indexed_writes(&location.indexed, mem);
+        }
         for atom in location.atoms {
             match (atom, self.facts.as_deref_mut()) {
                 (Atom::Address(address), Some(facts)) => {
                     facts.accesses.push(Access::Read(address, width));
-                    facts.stores.push(address);
                 }
                 (Atom::Field(slot, at), Some(facts)) => {
                     for word in (0..width.div_ceil(8)).map(|word| i32::from(word) * 8) {
@@ -303,6 +345,12 @@ impl Machine<'_> {
         };
         (limit <= mask(width)).then_some(Bound::whole(limit))
     }
+}
+
+/// The words that so many bytes at an address are in.
+pub fn words(address: u64, width: u16) -> impl Iterator<Item = u64> {
+    let first = address & !3;
+    (first..address.saturating_add(u64::from(width.max(1)))).step_by(4)
 }
 
 fn extended(sets: &mut Sets, value: Value, width: u8, signed: bool) -> Value {

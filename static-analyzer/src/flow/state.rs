@@ -8,6 +8,9 @@ use crate::{
 
 /// Words of the stack past these are forgotten.
 const SLOTS_MAX: usize = 64;
+/// Words above the stack pointer at entry past these are unknown. Where a function is entered in its
+/// middle, all of its own words are there.
+const ABOVE_MAX: usize = 32;
 
 /// What is known at one instruction.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,8 @@ pub struct State {
     pub regs: [Value; REGS],
     /// The words of the stack that were written, by their distance from the stack pointer at entry.
     slots: Vec<(i32, Value)>,
+    /// From here on upwards, all words are unknown.
+    above: i32,
     /// What is known of the size of some of them.
     pub bounds: Bounds,
     /// What the instruction before compared.
@@ -30,7 +35,13 @@ impl State {
             *reg = Value::One(Atom::Entry(number));
         }
         regs[usize::from(STACK)] = Value::One(Atom::Stack(0));
-        State { regs, slots: Vec::new(), bounds: Bounds::default(), compared: None }
+        State {
+            regs,
+            slots: Vec::new(),
+            above: i32::MAX,
+            bounds: Bounds::default(),
+            compared: None,
+        }
     }
 
     /// Nothing is known, not even where the stack is.
@@ -38,6 +49,7 @@ impl State {
         State {
             regs: [Value::ANY; REGS],
             slots: Vec::new(),
+            above: i32::MAX,
             bounds: Bounds::default(),
             compared: None,
         }
@@ -60,7 +72,7 @@ impl State {
     pub fn slot(&self, at: i32) -> Value {
         match self.slots.binary_search_by_key(&at, |slot| slot.0) {
             Ok(number) => self.slots[number].1,
-            Err(_) => State::untouched(at),
+            Err(_) => self.untouched(at),
         }
     }
 
@@ -72,8 +84,8 @@ impl State {
 
     /// What a word of the stack holds that was not written: above the stack pointer it is the
     /// caller's.
-    fn untouched(at: i32) -> Value {
-        if at > 0 { Value::One(Atom::EntrySlot(at)) } else { Value::ANY }
+    fn untouched(&self, at: i32) -> Value {
+        if at > 0 && at < self.above { Value::One(Atom::EntrySlot(at)) } else { Value::ANY }
     }
 
     /// Writes a word of the stack.
@@ -88,18 +100,38 @@ impl State {
         match self.slots.binary_search_by_key(&at, |slot| slot.0) {
             Ok(number) => self.slots[number].1 = value,
             // The caller's words must be known to be overwritten.
-            Err(_) if value == Value::ANY && at <= 0 => {}
+            Err(_) if (value == Value::ANY && at <= 0) || at >= self.above => {}
             Err(number) if self.slots.len() < SLOTS_MAX || at > 0 => {
                 self.slots.insert(number, (at, value));
+                self.bound_above();
             }
             Err(_) => {}
         }
+    }
+
+    /// Gives up the highest words, when there are too many.
+    fn bound_above(&mut self) {
+        let first = self.slots.partition_point(|slot| slot.0 <= 0);
+        if let Some(&(highest, _)) = self.slots.get(first + ABOVE_MAX) {
+            self.unknown_from(highest);
+        }
+    }
+
+    /// From a word above the stack pointer at entry on, all words are unknown.
+    fn unknown_from(&mut self, at: i32) {
+        self.above = self.above.min(at);
+        let above = self.above;
+        self.slots.retain(|slot| slot.0 < above);
+        self.bounds.forget(|slot| slot >= above);
     }
 
     /// Forgets what a called function may have written through a pointer to a word of the stack.
     pub fn forget_from(&mut self, at: i32) {
         self.slots.retain(|slot| slot.0 < at || slot.0 >= 0);
         self.bounds.forget(|slot| slot >= at);
+        if at > 0 {
+            self.unknown_from(at);
+        }
     }
 
     /// Either of two states. Answers whether this one changed.
@@ -118,10 +150,13 @@ impl State {
 
     /// The words that either state knows, in one walk through both.
     fn join_slots(&mut self, other: &State, sets: &mut Sets, widen: bool) -> bool {
-        if self.slots == other.slots {
+        if self.slots == other.slots && self.above == other.above {
             return false;
         }
-        let mut changed = false;
+        let above = self.above;
+        if other.above < above {
+            self.unknown_from(other.above);
+        }
         let mut joined = Vec::with_capacity(self.slots.len());
         let (mut own, mut theirs) = (self.slots.iter().peekable(), other.slots.iter().peekable());
         loop {
@@ -132,19 +167,20 @@ impl State {
             };
             let mine = own.next_if(|slot| slot.0 == at);
             let yours = theirs.next_if(|slot| slot.0 == at);
-            let before = mine.map_or_else(|| State::untouched(at), |slot| slot.1);
-            let value = yours.map_or_else(|| State::untouched(at), |slot| slot.1);
+            // What is no longer kept stays so: it would come and go for ever.
+            if at >= self.above || (mine.is_none() && at <= 0 && self.slots.len() >= SLOTS_MAX) {
+                continue;
+            }
+            let before = mine.map_or_else(|| self.untouched(at), |slot| slot.1);
+            let value = yours.map_or_else(|| other.untouched(at), |slot| slot.1);
             let value = merge(sets, before, value, widen);
-            changed |= value != before;
             if value != Value::ANY || at > 0 {
                 joined.push((at, value));
             }
         }
-        if changed {
-            joined.truncate(2 * SLOTS_MAX);
-            self.slots = joined;
-        }
-        changed
+        let known = std::mem::replace(&mut self.slots, joined);
+        self.bound_above();
+        self.slots != known || self.above != above
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Call, Code, Facts, Flow, Site, State, Target,
     body::Instruction,
-    escape::{escape, leave, registers},
+    escape::{Leaving, escape, leave, registers},
     machine::{Machine, Place},
 };
 use crate::{
@@ -62,11 +62,15 @@ impl Machine<'_> {
         if self.facts.is_none() {
             return;
         }
-        let known = self.go(at, dest);
-        for reg in registers() {
-            if Some(reg) != known && !(self.place.keeps && decode::is_kept(reg)) {
-                self.escape(self.state.reg(reg));
-            }
+        let (but, known) = self.go(at, dest);
+        self.leave(Leaving { at, but, all: !self.place.keeps, known });
+    }
+
+    fn leave(&mut self, leaving: Leaving) {
+        let known = leaving.known && self.place.precision.handed_functions;
+        let leaving = Leaving { known, ..leaving };
+        if let Some(facts) = self.facts.as_deref_mut() {
+            leave(self.sets, self.place.elf, self.state, facts, leaving);
         }
     }
 
@@ -75,33 +79,40 @@ impl Machine<'_> {
         if self.facts.is_none() {
             return;
         }
-        let known = self.go(at, dest);
+        let (but, known) = self.go(at, dest);
         if let Some(facts) = self.facts.as_deref_mut() {
             facts.results.push(Atom::Result(at));
-            leave(self.sets, self.state, facts, known);
         }
+        self.leave(Leaving { at, but, all: true, known });
     }
 
-    /// Notes where a call or a jump leads. Answers the register that did nothing but say where.
-    fn go(&mut self, at: u64, dest: Dest) -> Option<Reg> {
+    /// Notes where a call or a jump leads. Answers the register that did nothing but say where, and
+    /// whether all places are known.
+    fn go(&mut self, at: u64, dest: Dest) -> (Option<Reg>, bool) {
         match dest {
             Dest::Direct(target) => {
                 if let Some(facts) = self.facts.as_deref_mut() {
                     facts.calls.push(Call { at, target: Target::Direct(target) });
                 }
-                None
+                (None, true)
             }
             Dest::Reg(reg) => {
                 let value = self.state.reg(reg);
                 let known = self.go_to(at, value);
-                Some(reg).filter(|&reg| known && !PASSED.contains(&reg))
+                let but = Some(reg).filter(|reg| known && !PASSED.contains(reg));
+                (but, known && !self.is_given(value))
             }
             Dest::Mem(mem) => {
                 let value = self.load(&mem, 8, false);
-                self.go_to(at, value);
-                None
+                (None, self.go_to(at, value) && !self.is_given(value))
             }
         }
+    }
+
+    /// Whether a value may be what a register held at entry: what callers of the function may not
+    /// know themselves.
+    fn is_given(&self, value: Value) -> bool {
+        self.sets.atoms(&value).iter().any(|atom| matches!(atom, Atom::Entry(_)))
     }
 
     /// Notes the targets of a call through a value. Answers whether all of them are known.
@@ -112,12 +123,13 @@ impl Machine<'_> {
                 Atom::Address(address) => Target::Direct(address),
                 Atom::Slot(slot) => Target::Slot(slot),
                 Atom::Field(slot, distance) => Target::Field(slot, distance),
+                Atom::Entry(reg) if self.place.precision.handed_functions => Target::Entry(reg),
                 Atom::Distance(table, base) => {
-                    self.go_through(at, table, Some(base));
+                    all &= self.go_through(at, table, Some(base));
                     continue;
                 }
                 Atom::Element(table, 4, _) if self.place.elf.fixed => {
-                    self.go_through(at, table, None);
+                    all &= self.go_through(at, table, None);
                     continue;
                 }
                 _ => Target::Any,
@@ -131,10 +143,11 @@ impl Machine<'_> {
     }
 
     /// A call through a table of 32-bit distances from an address, or of 32-bit addresses.
-    fn go_through(&mut self, at: u64, table: u64, base: Option<u64>) {
+    /// Answers whether there is one.
+    fn go_through(&mut self, at: u64, table: u64, base: Option<u64>) -> bool {
         let elf = self.place.elf;
         let span = self.spans.get(&table).copied().unwrap_or(u64::MAX);
-        let Some(facts) = self.facts.as_deref_mut() else { return };
+        let Some(facts) = self.facts.as_deref_mut() else { return false };
         let mut found = false;
         if elf.is_constant(table) {
             for index in (0..ENTRIES_MAX).take_while(|index| 4 * index <= span) {
@@ -154,6 +167,7 @@ impl Machine<'_> {
         if !found {
             facts.calls.push(Call { at, target: Target::None });
         }
+        found
     }
 
     fn after_call(&mut self, at: u64) {
@@ -203,8 +217,8 @@ impl Machine<'_> {
         facts.returns = true;
         if let Some(value) = top {
             facts.results.push(Atom::Result(at));
-            leave(self.sets, self.state, facts, None);
-            self.go_to(at, value);
+            let known = self.go_to(at, value) && !self.is_given(value);
+            self.leave(Leaving { at, but: None, all: true, known });
             return;
         }
         let result = self.state.reg(RESULTS[0]);

@@ -2,17 +2,18 @@
 
 use super::{Code, Flow, body::Instruction};
 use crate::{
-    decode::{Dest, Flow as Next, Op},
+    decode::{Decode, Dest, Flow as Next, Op},
     value::Atom,
 };
-use std::collections::BTreeSet;
+use rustc_hash::FxHashSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries past these are not read.
 const ENTRIES_MAX: u64 = 1 << 14;
 /// How far back the comparison is looked for that bounds the index.
 const LOOK_BACK: usize = 24;
-/// Room between blocks that is looked through, when a jump is not understood.
-const ROOM_MAX: usize = 4096;
+/// Parts of a function past these, to which nothing leads, are not looked into.
+const PARTS_MAX: usize = 1 << 16;
 
 impl Flow {
     /// The targets of the jumps through tables, by the address of the jump.
@@ -101,41 +102,50 @@ impl Flow {
         })
     }
 
-    /// When a jump in the function is not understood, the parts of it that nothing leads to.
-    pub(super) fn unreached(&mut self, code: Code<'_>) -> Vec<u64> {
-        if !self.body.range.known {
-            return Vec::new();
+    /// When a jump in the function is not understood, looks into the parts of it that nothing leads
+    /// to. Answers whether there were any.
+    pub(super) fn fill_room(&mut self, code: Code<'_>, decoder: &mut impl Decode) -> bool {
+        if !self.body.range.known || !self.jumps_anywhere() {
+            return false;
         }
+        let mut known: BTreeMap<u64, u64> =
+            self.body.list.iter().map(|instruction| (instruction.at, instruction.end())).collect();
+        let mut tried: FxHashSet<u64> = self.body.invalid.iter().copied().collect();
+        let (mut at, mut parts) = (self.body.range.start, 0);
+        while at < self.body.range.end {
+            // Instructions may overlap.
+            let before = known.range(..=at).next_back().map(|(_, &end)| end);
+            if let Some(end) = before.filter(|&end| end > at) {
+                at = end;
+                continue;
+            }
+            let next = known.range(at..).next().map_or(self.body.range.end, |(&start, _)| start);
+            match code.first_instruction(at, next) {
+                Some(first) if parts < PARTS_MAX && tried.insert(first) => {
+                    let count = self.body.list.len();
+                    self.body.decode(code, decoder, first);
+                    self.begin_unknown(first);
+                    let new = self.body.list[count..].iter();
+                    known.extend(new.map(|instruction| (instruction.at, instruction.end())));
+                    parts += 1;
+                }
+                _ => at = next,
+            }
+        }
+        self.cut |= parts == PARTS_MAX;
+        parts > 0
+    }
+
+    /// Whether a jump in the function is not understood.
+    fn jumps_anywhere(&self) -> bool {
         let known = |instruction: &Instruction| self.body.tables.contains_key(&instruction.at);
-        let open = self
-            .indirect_jumps()
+        self.indirect_jumps()
             .into_iter()
             .filter(|&number| !known(&self.body.list[number]))
             .any(|number| {
                 // A stub that jumps through a word of the linker's jumps nowhere else.
                 !matches!(self.body.list[number].next, Next::Jump(Dest::Mem(mem)) if mem.base.is_none() && mem.index.is_none())
-            });
-        if !open {
-            return Vec::new();
-        }
-        let mut parts: Vec<(u64, u64)> =
-            self.body.list.iter().map(|instruction| (instruction.at, instruction.end())).collect();
-        parts.sort_unstable();
-        let mut found = Vec::new();
-        let mut at = self.body.range.start;
-        for (start, end) in parts.into_iter().chain([(self.body.range.end, u64::MAX)]) {
-            if start > at
-                && let Some(first) = code.first_instruction(at, start)
-            {
-                found.push(first);
-            }
-            at = at.max(end);
-            if found.len() >= ROOM_MAX {
-                break;
-            }
-        }
-        found.retain(|&start| !self.body.invalid.contains(&start));
-        found
+            })
     }
 }
 

@@ -14,7 +14,7 @@ use model::{
     descriptor::{Duplication, Object, Origin, PipeEnd, SocketKind, rule::Effect},
     trace::FileKind,
 };
-use std::{collections::BTreeSet, rc::Rc};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// linux/close_range.h.
 const CLOSE_RANGE_UNSHARE: u64 = 2;
@@ -31,8 +31,8 @@ const GIVING_IOCTLS: [u64; 5] = [0x5441, 0xb701, 0xb702, 0xae01, 0xae41];
 const GIVING_BPF: [u64; 13] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36];
 
 /// What was opened, for a table.
-pub fn opened(object: Object, path: Option<Text>, flags: u64) -> Rc<Opened> {
-    Rc::new(Opened { object, path, flags: kernel::status(flags) })
+pub fn opened(object: Object, path: Option<Text>, flags: u64) -> Arc<Opened> {
+    Arc::new(Opened { object, path, flags: kernel::status(flags) })
 }
 
 impl Follower {
@@ -125,7 +125,7 @@ impl Follower {
         process: i32,
         number: i32,
         origin: Origin,
-        opened: Rc<Opened>,
+        opened: Arc<Opened>,
         close_on_exec: bool,
         stack: Option<u32>,
     ) -> Option<usize> {
@@ -146,7 +146,7 @@ impl Follower {
         let (Some(effect), Some(table)) = (rule.effect, self.tables.of(event.tid)) else { return };
         let number = result as i32;
         let args = &event.args;
-        let mut made: Vec<(i32, Origin, Rc<Opened>)> = Vec::new();
+        let mut made: Vec<(i32, Origin, Arc<Opened>)> = Vec::new();
         let mut close_on_exec = plan.close_on_exec(event);
         match effect {
             Effect::Open => made.push(self.open(entered, table, number)),
@@ -213,7 +213,7 @@ impl Follower {
         }
     }
 
-    fn open(&mut self, entered: &Entered, table: usize, number: i32) -> (i32, Origin, Rc<Opened>) {
+    fn open(&mut self, entered: &Entered, table: usize, number: i32) -> (i32, Origin, Arc<Opened>) {
         let Entered { event, plan, process, .. } = entered;
         let flags = plan.opens_with(event).unwrap_or_default();
         let (path, found) = entered.opens.clone().map_or((None, None), |(p, f)| (Some(p), f));

@@ -9,7 +9,7 @@ use model::{
 use std::{
     fs,
     os::{fd::AsRawFd, unix::fs::FileTypeExt, unix::fs::MetadataExt},
-    rc::Rc,
+    sync::Arc,
 };
 use supervisor::procfs;
 
@@ -25,13 +25,13 @@ pub struct Opened {
 }
 
 /// A descriptor of a process, with whether it is close-on-exec.
-pub fn describe(tid: i32, number: i32) -> Option<(Rc<Opened>, bool)> {
+pub fn describe(tid: i32, number: i32) -> Option<(Arc<Opened>, bool)> {
     let link = procfs::descriptor(tid, number).ok()?;
     let flags = flags(tid, number).unwrap_or_default();
     let object = object(tid, number, &link);
     let path = (link.as_bytes().first() == Some(&b'/') && object != Object::MemFd).then_some(link);
     let cloexec = flags & O_CLOEXEC as u64 != 0;
-    Some((Rc::new(Opened { object, path, flags: status(flags) }), cloexec))
+    Some((Arc::new(Opened { object, path, flags: status(flags) }), cloexec))
 }
 
 /// The flags that stay with an open file: not those that only said how to open it.

@@ -30,7 +30,7 @@ use model::{
 use plan::Plan;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    rc::Rc,
+    sync::Arc,
 };
 use supervisor::{memory, procfs};
 use table::{Held, Tables};
@@ -55,7 +55,7 @@ pub struct Who<'a> {
 #[derive(Debug)]
 pub struct Entered {
     event: Event,
-    plan: Rc<Plan>,
+    plan: Arc<Plan>,
     process: i32,
     stack: Option<u32>,
     uses: Vec<(usize, usize)>,
@@ -82,8 +82,8 @@ struct Running {
 /// Follows all descriptors of a run.
 #[derive(Debug, Default)]
 pub struct Follower {
-    plans: HashMap<Sysno, Rc<Plan>>,
-    last_plan: Option<Rc<Plan>>,
+    plans: HashMap<Sysno, Arc<Plan>>,
+    last_plan: Option<Arc<Plan>>,
     tables: Tables,
     images: HashMap<i32, Running>,
     parents: HashMap<i32, i32>,
@@ -309,11 +309,11 @@ impl Follower {
         Some(Entered { event, plan, process, stack, uses, names, opens, wants_result })
     }
 
-    fn plan(&mut self, sysno: Sysno) -> Rc<Plan> {
+    fn plan(&mut self, sysno: Sysno) -> Arc<Plan> {
         if let Some(plan) = self.last_plan.as_ref().filter(|plan| plan.sysno == sysno) {
             return plan.clone();
         }
-        let plan = self.plans.entry(sysno).or_insert_with(|| Rc::new(Plan::new(sysno))).clone();
+        let plan = self.plans.entry(sysno).or_insert_with(|| Arc::new(Plan::new(sysno))).clone();
         self.last_plan = Some(plan.clone());
         plan
     }

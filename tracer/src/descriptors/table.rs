@@ -3,14 +3,14 @@
 use super::kernel::Opened;
 use std::{
     collections::{BTreeMap, HashMap},
-    rc::Rc,
+    sync::Arc,
 };
 
 /// An open descriptor.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// What was opened.
-    pub opened: Rc<Opened>,
+    pub opened: Arc<Opened>,
     /// Whether the next execve closes it.
     pub close_on_exec: bool,
     /// Names it among all of the run.

@@ -83,6 +83,7 @@ fn traced(argv: &[&str]) -> Trace {
         progress: Box::new(|_| {}),
         measure: false,
         first_process: false,
+        patch: false,
         version: "test".to_owned(),
     };
     trace(&Subject::Command { command: &command, argv: &argv }, &options).unwrap()

@@ -1,6 +1,6 @@
 // Shows the smallest program: two calls, nothing else in the file.
-//# build bare: gcc $BARE -static -o $OUT $SRC
-//# build bare_stripped: gcc $BARE -static -s -o $OUT $SRC
+//# build smallest: gcc $BARE -static -o $OUT $SRC
+//# build smallest_stripped: gcc $BARE -static -s -o $OUT $SRC
 //# exact: exit_group write
 //# gaps: none
     .globl _start

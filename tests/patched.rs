@@ -1,0 +1,213 @@
+//! A program whose call sites are rewritten does what it does without, and the record is the same: the
+//! calls, their counts, values and sites, files, endpoints, how everything ended.
+#![cfg(target_arch = "x86_64")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use support::bundle::Bundle;
+use support::run::{Ran, Scene};
+use support::workload::{Output, Workload};
+use support::{skip, workload_tests};
+
+const RUNS: usize = 3;
+
+/// Of one run: what it printed, and its trace.
+fn record(workload: &Workload, options: &[&str]) -> (Ran, Value) {
+    let bundle = Bundle::new();
+    let ran = bundle.trace_with(&Scene::prepare(workload), "ptrace", options);
+    (ran, bundle.traces().remove(0))
+}
+
+/// Two runs of one program need not make the same calls; what is in all runs of one way must be in some
+/// run of the other.
+fn same(name: &str) {
+    let workload = Workload::load(name);
+    if let Some(why) = workload.obstacle() {
+        return skip(&why);
+    }
+    if !workload.engines.contains(&"ptrace") {
+        return println!("not for this engine, see workloads/{name}.sh");
+    }
+    let (mut patched, mut plain) = (Vec::new(), Vec::new());
+    for run in 1..=RUNS {
+        let (with, trace) = record(&workload, &[]);
+        patched.push(facts(&trace));
+        let (without, trace) = record(&workload, &["--no-patch"]);
+        plain.push(facts(&trace));
+        assert_eq!(with.status, without.status, "status of {name}");
+        if workload.output == Output::Same {
+            assert_eq!(with.stdout, without.stdout, "output of {name}");
+        }
+        let (lost, invented) = (missing(&plain, &patched), missing(&patched, &plain));
+        if lost.is_empty() && invented.is_empty() {
+            return;
+        }
+        assert!(
+            run < RUNS,
+            "{name}, {RUNS} runs each:\nonly without patching: {lost:?}\nonly with it: {invented:?}"
+        );
+    }
+}
+
+/// What all of one way have and none of the other.
+fn missing(these: &[BTreeSet<String>], those: &[BTreeSet<String>]) -> Vec<String> {
+    let always = these.iter().skip(1).fold(these[0].clone(), |all, one| &all & one);
+    always.into_iter().filter(|fact| !those.iter().any(|facts| facts.contains(fact))).collect()
+}
+
+/// What a trace says of each program, but how often: one line each.
+fn facts(trace: &Value) -> BTreeSet<String> {
+    let mut facts = BTreeSet::new();
+    for program in trace["programs"].as_array().unwrap() {
+        let path = program["path"].as_str().unwrap();
+        for (arch, calls) in program["calls"].as_object().unwrap() {
+            for (call, record) in calls.as_object().unwrap() {
+                // The kernel makes it of a call that a stop interrupted.
+                if call == "restart_syscall" {
+                    continue;
+                }
+                facts.insert(format!("{path} {arch} {call}"));
+                for key in ["checks", "marks"] {
+                    facts.insert(format!("{path} {call} {key} {}", record[key]));
+                }
+                for name in record["errors"].as_object().into_iter().flatten() {
+                    facts.insert(format!("{path} {call} fails with {}", name.0));
+                }
+            }
+        }
+        for file in program["files"].as_array().into_iter().flatten() {
+            // Names with a process id or a random part are others each time.
+            let name = file["path"].to_string().replace(|c: char| c.is_ascii_digit(), "0");
+            if !name.contains("/tmp/") {
+                facts.insert(format!("{path} file {name}"));
+            }
+        }
+    }
+    facts
+}
+
+workload_tests!(same);
+
+/// Runs `own_code` or another fixture both ways; its own calls are counted the same, and it says the same.
+fn exact(program: &str, words: &str, notes: &[&str]) -> BTreeMap<String, u64> {
+    let mut workload = Workload::line(program, &[], "");
+    workload.fixtures = vec![program.to_owned()];
+    workload.exec =
+        Some(format!("{program} {words}").split_whitespace().map(str::to_owned).collect());
+    if let Some(why) = workload.obstacle() {
+        skip(&why);
+        return BTreeMap::new();
+    }
+    let native = Scene::prepare(&workload).run_native();
+    workload.status = native.status;
+    let (ran, trace) = record(&workload, &[]);
+    let (_, plain) = record(&workload, &["--no-patch"]);
+    assert_eq!(ran.stdout, native.stdout, "output of {program} {words}");
+    assert_eq!(counts(&trace), counts(&plain), "{program} {words}");
+    let noted: Vec<&str> = trace["completeness"]["notes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|note| note.as_str().unwrap())
+        .collect();
+    assert_eq!(noted, notes, "{program} {words}");
+    counts(&trace)
+}
+
+fn counts(trace: &Value) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for program in trace["programs"].as_array().unwrap() {
+        for (call, record) in program["calls"]["x86_64"].as_object().into_iter().flatten() {
+            *counts.entry(call.clone()).or_default() += record["count"].as_u64().unwrap();
+        }
+    }
+    counts
+}
+
+const NO_ROOM: &str = "a program has no room where its calls would pass: each stopped twice";
+const MAPPED: &str = "a program mapped where its calls would pass: each stopped twice";
+
+#[test]
+fn code_that_a_program_makes_or_changes_is_left_to_it() {
+    exact("own_code", "made", &[]);
+    exact("own_code", "changed", &[]);
+    exact("own_code", "dropped", &[]);
+}
+
+#[test]
+fn a_program_that_maps_the_place_of_the_stubs_gets_it_and_is_seen_whole() {
+    exact("own_code", "there 0x7f800000", &[MAPPED]);
+    exact("own_code", "there 0x7fd00000", &[MAPPED]);
+    exact("own_code", "unmapped 0x7fc00000", &[MAPPED]);
+}
+
+#[test]
+fn a_program_that_lies_at_the_place_of_the_stubs_is_seen_whole() {
+    exact("own_code_there", "made", &[NO_ROOM]);
+    exact("own_code_there", "restarted", &[NO_ROOM]);
+}
+
+#[test]
+fn a_program_without_room_for_stubs_goes_on_without() {
+    exact("own_code", "no_room", &[NO_ROOM]);
+}
+
+#[test]
+fn one_place_may_make_many_calls() {
+    let calls = exact("own_code", "numbers", &[]);
+    assert!(calls.is_empty() || calls["getuid"] >= 49, "{calls:?}");
+}
+
+#[test]
+fn flags_that_live_through_a_call_are_kept() {
+    exact("own_code", "flags", &[]);
+}
+
+#[test]
+fn calls_that_a_filter_of_the_program_denies_are_counted() {
+    let calls = exact("own_code", "filter", &[]);
+    assert!(calls.is_empty() || calls["getppid"] == 101, "{calls:?}");
+}
+
+#[test]
+fn children_that_share_or_copy_memory_are_counted_apart() {
+    let calls = exact("own_code", "copied", &[]);
+    assert!(calls.is_empty() || calls["getppid"] == 200, "{calls:?}");
+}
+
+#[test]
+fn calls_that_a_signal_restarts_are_counted_as_without() {
+    exact("own_code", "restarted", &[]);
+}
+
+#[test]
+fn limits_and_kill_lose_no_count() {
+    for case in ["limits", "killed"] {
+        let calls = exact("own_code", case, &[]);
+        assert!(calls.is_empty() || calls["getppid"] == 50, "{case}: {calls:?}");
+    }
+}
+
+#[test]
+fn eight_threads_that_fork_execute_and_unload_lose_no_call() {
+    let mut workload = Workload::line("stress", &[], "");
+    workload.fixtures = vec!["stress".to_owned()];
+    workload.exec = Some(["stress", "3"].map(str::to_owned).to_vec());
+    if let Some(why) = workload.obstacle() {
+        return skip(&why);
+    }
+    let (ran, trace) = record(&workload, &[]);
+    let counts = counts(&trace);
+    let said: BTreeMap<&str, u64> = ran
+        .stdout
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(what, number)| (what, number.parse().unwrap()))
+        .collect();
+    assert_eq!(said["wrong"], 0);
+    assert_eq!((counts["getppid"], counts["lseek"]), (said["getppid"], said["lseek"]));
+}

@@ -1,0 +1,136 @@
+//! Where the stubs lie in a traced process, and the filter that lets their calls pass.
+//!
+//! ```text
+//! 0x7f80_0000  stubs      a block per site, read and execute
+//! 0x7fc0_0000  slots      the address of each site's stub, read and execute
+//! 0x7fc1_0000  doors      a jump to each site's stub, for code that lies near
+//! 0x7fcf_f000  number     of the address space, and how often its stubs changed
+//! 0x7fd0_0000  closed     whether all calls stop, read and write
+//! 0x7fd0_1000  counters   read and write
+//! ```
+//!
+//! All of it lies below 2 GiB, so that an instruction can name it by a 32-bit number; above the
+//! heaps of programs that are linked low; and below the shadow memory of AddressSanitizer
+//! (0x7fff_8000). What is not used is not backed by memory.
+
+use filter::Insn;
+use model::Arch;
+use std::ops::Range;
+
+/// Where the stubs begin; aligned to their size, so that the filter needs one comparison.
+const STUBS: u64 = 0x7f80_0000;
+const STUBS_SIZE: u64 = 0x40_0000;
+const SLOTS: u64 = STUBS + STUBS_SIZE;
+const DOORS: u64 = SLOTS + 0x1_0000;
+/// Where what the traced program writes begins.
+pub const WRITABLE: u64 = 0x7fd0_0000;
+/// The number of the address space, set by the tracer.
+pub const NUMBER: u64 = WRITABLE - 0x1000;
+/// How often something was written for its sites, written after each time.
+pub const CHANGES: u64 = NUMBER + 8;
+/// Not zero: every call goes to its own place and stops.
+pub const CLOSED: u64 = WRITABLE;
+const COUNTERS: u64 = WRITABLE + 0x1000;
+const END: u64 = COUNTERS + BLOCKS * VARIANTS * 8;
+/// How many sites there is room for.
+pub const BLOCKS: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE);
+/// How many sorts of calls of one site can pass.
+pub const VARIANTS: u64 = 16;
+/// The stub for one sort of call fits into this many bytes. Two stubs of a site differ in one byte
+/// of their addresses, the second: a slot changes by the writing of one byte, which no thread sees
+/// half done.
+pub const VARIANT_SIZE: u64 = 0x100;
+
+/// All of it.
+pub const AREA: Range<u64> = STUBS..(END + 0xfff) & !0xfff;
+
+/// Where the stub of a site for its `variant`th sort of call lies.
+pub fn stub(block: usize, variant: usize) -> u64 {
+    STUBS + block as u64 * VARIANTS * VARIANT_SIZE + variant as u64 * VARIANT_SIZE
+}
+
+/// The site and the sort of call whose stub has `address`.
+pub fn owner(address: u64) -> Option<(usize, usize)> {
+    let place = address.checked_sub(STUBS).filter(|&place| place < STUBS_SIZE)? / VARIANT_SIZE;
+    Some(((place / VARIANTS) as usize, (place % VARIANTS) as usize))
+}
+
+/// Where the address of a site's current stub lies.
+pub fn slot(block: usize) -> u64 {
+    SLOTS + block as u64 * 8
+}
+
+/// Where a jump to the site's current stub lies.
+pub fn door(block: usize) -> u64 {
+    DOORS + block as u64 * 8
+}
+
+/// Where the calls of a stub are counted.
+pub fn counter(block: usize, variant: usize) -> u64 {
+    COUNTERS + (block as u64 * VARIANTS + variant as u64) * 8
+}
+
+/// The beginning of a filter that lets calls of `arch` from the stubs pass.
+pub fn pass_stubs(arch: Arch) -> [Insn; 8] {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let insn = |code, k, jt, jf| Insn { code, jt, jf, k };
+    // struct seccomp_data: arch at 4, the instruction pointer at 8, low half first.
+    [
+        insn(LOAD, 4, 0, 0),
+        insn(JUMP_EQUAL, arch.audit(), 0, 6),
+        insn(LOAD, 12, 0, 0),
+        insn(JUMP_EQUAL, 0, 0, 4),
+        insn(LOAD, 8, 0, 0),
+        insn(AND, !(STUBS_SIZE as u32 - 1), 0, 0),
+        insn(JUMP_EQUAL, STUBS as u32, 0, 1),
+        insn(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stub_knows_its_owner_and_nothing_overlaps() {
+        let last = BLOCKS as usize - 1;
+        for (block, variant) in [(0, 0), (0, 15), (1, 0), (last, 15)] {
+            assert_eq!(owner(stub(block, variant)), Some((block, variant)));
+            assert_eq!(owner(stub(block, variant) + VARIANT_SIZE - 1), Some((block, variant)));
+            assert_eq!(stub(block, 0) ^ stub(block, variant), (variant as u64) << 8);
+        }
+        assert_eq!(owner(SLOTS), None);
+        assert_eq!(owner(STUBS - 1), None);
+        assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= NUMBER);
+        assert!(counter(last, 15) + 8 <= AREA.end);
+        const { assert!(AREA.end <= 0x7fff_8000) };
+    }
+
+    #[test]
+    fn only_calls_from_the_stubs_pass_the_filter() {
+        let arch = Arch::native().unwrap();
+        let mut program = pass_stubs(arch).to_vec();
+        let trace = libc::SECCOMP_RET_TRACE;
+        program.push(Insn { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: trace });
+        let program = filter::Program::new(program).unwrap();
+        let answer = |arch: Arch, instruction_pointer| {
+            let arch = arch.audit();
+            let data = filter::SeccompData { nr: 0, arch, instruction_pointer, args: [0; 6] };
+            filter::simulate(&program, &data)
+        };
+        for (address, passes) in [
+            (STUBS - 1, false),
+            (STUBS, true),
+            (STUBS + STUBS_SIZE - 1, true),
+            (STUBS + STUBS_SIZE, false),
+            (STUBS + (1 << 32), false),
+        ] {
+            let expected = if passes { libc::SECCOMP_RET_ALLOW } else { trace };
+            assert_eq!(answer(arch, address), expected, "{address:#x}");
+            assert_eq!(answer(Arch::I386, address), trace);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Writes into a traced process, also where it may not write itself.
+
+use std::{fs::OpenOptions, io, os::unix::fs::FileExt};
+
+/// `int3`.
+const BREAKPOINT: u8 = 0xcc;
+
+/// The memory of a process, for writing. A page of code that is written to becomes a private copy; the file behind it, and other processes that map it, keep theirs.
+#[derive(Debug)]
+pub struct Code(std::fs::File);
+
+impl Code {
+    /// Of the process that a traced thread belongs to.
+    ///
+    /// # Errors
+    /// When it is gone, or the kernel does not let us.
+    pub fn of(tid: i32) -> io::Result<Code> {
+        OpenOptions::new().write(true).open(format!("/proc/{tid}/mem")).map(Code)
+    }
+
+    /// Writes what no thread executes meanwhile.
+    ///
+    /// # Errors
+    /// When not all of it could be written.
+    pub fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, address)
+    }
+
+    /// Replaces one instruction that other threads may be about to execute: a breakpoint first, then
+    /// its tail, its first byte last. A thread that runs into the breakpoint stops with SIGTRAP, and
+    /// executes the instruction again (Intel's manual, volume 3: 10.1.3, "cross-modifying code").
+    ///
+    /// # Errors
+    /// When it could not be written; the first byte is then what it was where that can be done.
+    pub fn replace(&self, address: u64, old: &[u8], new: &[u8]) -> io::Result<()> {
+        let written = self
+            .write(address, &[BREAKPOINT])
+            .and_then(|()| self.write(address + 1, &new[1..]))
+            .and_then(|()| self.write(address, &new[..1]));
+        if written.is_err() {
+            let _ = self.write(address, old);
+        }
+        written
+    }
+}

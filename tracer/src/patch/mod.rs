@@ -1,0 +1,434 @@
+//! Lets calls that tell nothing new pass without a stop, by rewriting the places that make them:
+//! tracing costs by the number of places, not of calls. x86-64 only.
+//!
+//! This file follows the processes and says when a place is rewritten. What must stop, stops;
+//! whatever looks odd goes on stopping.
+
+mod area;
+mod function;
+mod inject;
+mod memory;
+mod pads;
+mod rewrite;
+mod site;
+mod space;
+mod stub;
+
+use crate::{
+    observe::Event,
+    plan::{Plan, ReadValue},
+    recorder::Recorder,
+};
+use filter::Insn;
+use inject::Injected;
+use libc::c_int;
+use model::Arch;
+use nix::{sys::ptrace, unistd::Pid};
+use rewrite::{Atlas, Others};
+use space::{Site, Space};
+use std::collections::{HashMap, HashSet};
+use stub::{Sort, Value};
+use supervisor::{memory::read_u64, wait::Wait};
+
+/// A place is rewritten when it stops for this many-th time: rewriting costs as much as some stops.
+const STOPS: u8 = 3;
+/// rip in `struct user_regs_struct`: user_64.h counts it the 17th.
+const RIP: usize = 16 * 8;
+
+/// What came of a call that a thread had to make for us.
+#[derive(Debug)]
+pub enum Made {
+    /// It worked; the thread makes its own call again.
+    Done,
+    /// The kernel refused.
+    Refused,
+    /// The thread ended meanwhile.
+    Ended(Option<Wait>),
+}
+
+/// What is to become of a call after it was recorded.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing: it goes on.
+    Proceed,
+    /// The thread makes it once more: it is not to be recorded then.
+    Again,
+    /// The thread ended meanwhile.
+    Ended(Option<Wait>),
+}
+
+/// The beginning of a filter that lets calls from stubs pass.
+pub fn pass_stubs() -> Vec<Insn> {
+    area::pass_stubs(Arch::X86_64).to_vec()
+}
+
+/// The stubs of all processes.
+#[derive(Debug, Default)]
+pub struct Patcher {
+    spaces: HashMap<u64, Space>,
+    /// The space of each process that has one.
+    of: HashMap<i32, u64>,
+    /// Processes that were looked at and have none.
+    without: HashSet<i32>,
+    atlas: Atlas,
+    last: u64,
+}
+
+impl Patcher {
+    /// A process has executed another image: its old space is gone.
+    pub fn executed(&mut self, process: i32, recorder: &Recorder) {
+        self.leave(process, recorder);
+    }
+
+    /// The first call of a new image: takes the area, so that nothing else can lie there. Whether
+    /// that worked.
+    pub fn settle(&mut self, tid: i32, process: i32) -> Made {
+        let length = area::AREA.end - area::AREA.start;
+        let protection = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        let none = u64::MAX;
+        let args = [area::AREA.start, length, protection, flags as u64, none, 0];
+        match inject::call(tid, (libc::SYS_mmap, args)) {
+            Injected::Returned(address) if address as u64 == area::AREA.start => {}
+            Injected::Returned(_) => return Made::Refused,
+            Injected::Ended(wait) => return Made::Ended(wait),
+        }
+        self.last += 1;
+        let number = self.last;
+        if !set_number(tid, number) {
+            return Made::Refused;
+        }
+        let space = Space { members: vec![process], ..Space::default() };
+        self.spaces.insert(number, space);
+        self.without.remove(&process);
+        self.of.insert(process, number);
+        Made::Done
+    }
+
+    /// A maker's word of a process that has not stopped yet: what is known of its space is kept.
+    pub fn expect(&mut self, maker: i32, child: i32) {
+        if self.of.contains_key(&child) || self.without.contains(&child) || maker == child {
+            return;
+        }
+        if let Some(space) = self.of.get(&maker).and_then(|number| self.spaces.get_mut(number)) {
+            space.expected.insert(child);
+        }
+    }
+
+    /// A thread stopped that may be the first of a new process: it lives in its maker's space, or in a
+    /// copy of it.
+    pub fn stopped_first(&mut self, tid: i32, process: i32, recorder: &Recorder) {
+        if self.spaces.is_empty()
+            || self.of.contains_key(&process)
+            || self.without.contains(&process)
+        {
+            return;
+        }
+        let found = read_u64(tid, area::NUMBER).ok().filter(|&number| number != 0);
+        let Some(origin) = found else {
+            self.without.insert(process);
+            return;
+        };
+        self.last += 1;
+        let number = self.last;
+        let Some(space) = self.spaces.get_mut(&origin) else {
+            // Its maker is gone and forgotten: everything stops.
+            let _ = write(tid, area::CLOSED, &[1]);
+            self.without.insert(process);
+            return;
+        };
+        space.expected.remove(&process);
+        // Written here, is it read there?
+        if !set_number(tid, number) {
+            return;
+        }
+        let reader = |&member: &i32| {
+            let threads = recorder.threads_of(member);
+            threads.into_iter().find_map(|tid| read_u64(tid, area::NUMBER).ok())
+        };
+        if space.members.iter().find_map(reader) == Some(number) {
+            set_number(tid, origin);
+            // Whose call it was that passed could not be told: all stop until one is alone again.
+            if space.opened {
+                let _ = write(tid, area::CLOSED, &[1]);
+            }
+            space.members.push(process);
+            self.of.insert(process, origin);
+            return;
+        }
+        let mut copy = Space { members: vec![process], expected: HashSet::new(), ..space.clone() };
+        copy.keep_what_is_there(tid);
+        copy.set_base(tid);
+        if copy.opened && !copy.closed {
+            let _ = write(tid, area::CLOSED, &[0]);
+        }
+        self.spaces.insert(number, copy);
+        self.of.insert(process, number);
+        self.tidy(origin);
+    }
+
+    /// A process is gone.
+    pub fn gone(&mut self, process: i32, recorder: &Recorder) {
+        self.leave(process, recorder);
+        self.without.remove(&process);
+        self.spaces.values_mut().for_each(|space| {
+            space.expected.remove(&process);
+        });
+    }
+
+    fn leave(&mut self, process: i32, recorder: &Recorder) {
+        let Some(number) = self.of.remove(&process) else { return };
+        let Some(space) = self.spaces.get_mut(&number) else { return };
+        space.members.retain(|&member| member != process);
+        if let [alone] = space.members[..]
+            && space.opened
+            && !space.closed
+        {
+            for tid in recorder.threads_of(alone) {
+                if write(tid, area::CLOSED, &[0]).is_ok() {
+                    break;
+                }
+            }
+        }
+        self.tidy(number);
+    }
+
+    fn tidy(&mut self, number: u64) {
+        let is_over = |space: &Space| space.members.is_empty() && space.expected.is_empty();
+        if self.spaces.get(&number).is_some_and(is_over) {
+            self.spaces.remove(&number);
+        }
+    }
+
+    fn space(&mut self, process: i32) -> Option<&mut Space> {
+        self.spaces.get_mut(self.of.get(&process)?)
+    }
+
+    /// Counts what passed.
+    pub fn count(&mut self, tid: i32, process: i32, recorder: &mut Recorder) {
+        let Some(space) = self.space(process).filter(|space| !space.blocks.is_empty()) else {
+            return;
+        };
+        let Some(&owner) = space.members.first() else { return };
+        let Some((counts, sound)) = space.counts(tid) else { return };
+        for (sysno, count) in counts {
+            recorder.passed(owner, sysno, count);
+        }
+        if !sound {
+            recorder.note("a program wrote where its calls are counted: record it with --no-patch");
+        }
+    }
+
+    /// Whether the call whose next instruction is at `address` came from a stub, which counted it.
+    pub fn is_stub(&self, process: i32, address: u64) -> bool {
+        area::owner(address).is_some() && self.of.contains_key(&process)
+    }
+
+    /// A filter of the program's own may deny calls: all stop from now on, those of its threads too.
+    pub fn close(&mut self, tid: i32, process: i32) {
+        let Some(space) = self.space(process) else { return };
+        space.closed = true;
+        if space.opened {
+            let _ = write(tid, area::CLOSED, &[1]);
+        }
+    }
+
+    /// A call is about to be made that may change what is mapped. Whether it takes the area away: from
+    /// then on each entry must stop.
+    pub fn entering(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> bool {
+        let Some(name) = event.sysno.name() else { return false };
+        let args = event.args;
+        let (start, length, is_new) = match name {
+            "execve" | "execveat" => {
+                self.count(event.tid, process, recorder);
+                return false;
+            }
+            "mmap" => (args[0], args[1], args[3] & libc::MAP_FIXED as u64 != 0),
+            "munmap" => (args[0], args[1], true),
+            "mremap" => (args[0], args[1], true),
+            "mprotect" | "pkey_mprotect" => (args[0], args[1], false),
+            "shmat" => (args[1], 0, false),
+            _ => return false,
+        };
+        let others = self.others(process, recorder);
+        let Some(space) = self.space(process) else { return false };
+        space.mappings = None;
+        let end = start.saturating_add(length).saturating_add(0xfff) & !0xfff;
+        let is_written = name.ends_with("mprotect") && args[2] & libc::PROT_WRITE as u64 != 0;
+        let target = (name == "mremap" && args[3] & libc::MREMAP_FIXED as u64 != 0)
+            .then(|| args[4]..args[4].saturating_add(args[2]));
+        for range in [Some(start..end).filter(|_| is_new || is_written), target.clone()] {
+            let Some(range) = range else { continue };
+            space.undo(event.tid, others, range.start, range.end);
+            if is_new {
+                space.forget(range.start, range.end);
+            }
+        }
+        let touches = |range: &std::ops::Range<u64>| {
+            range.start < area::AREA.end && area::AREA.start < range.end
+        };
+        let fixed = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
+        let asks = name != "mmap" || args[3] & fixed as u64 != 0;
+        (asks && touches(&(start..end))) || target.as_ref().is_some_and(touches)
+    }
+
+    /// The area is about to be taken away by the program itself: its code gets its own bytes back, and
+    /// nothing passes any more. Alone, it finds the area free, as it would be; other threads may stand
+    /// in the stubs.
+    pub fn retire(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Made {
+        self.count(tid, process, recorder);
+        let others = self.others(process, recorder);
+        let Some(space) = self.space(process) else { return Made::Refused };
+        space.undo(tid, others, 0, u64::MAX);
+        if others == Others::Running {
+            self.leave(process, recorder);
+            self.without.insert(process);
+            return Made::Refused;
+        }
+        let args = [area::AREA.start, area::AREA.end - area::AREA.start, 0, 0, 0, 0];
+        let made = match inject::call(tid, (libc::SYS_munmap, args)) {
+            Injected::Returned(_) => Made::Done,
+            Injected::Ended(wait) => Made::Ended(wait),
+        };
+        self.leave(process, recorder);
+        self.without.insert(process);
+        made
+    }
+
+    fn others(&self, process: i32, recorder: &Recorder) -> Others {
+        let space = self.of.get(&process).and_then(|number| self.spaces.get(number));
+        let threads = space.map_or(0, |space| {
+            space.members.iter().map(|&member| recorder.threads_of(member).len()).sum()
+        });
+        if threads > 1 { Others::Running } else { Others::None }
+    }
+
+    /// A call was recorded: its place is rewritten when it repeats.
+    pub fn recorded(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> Next {
+        if event.sysno.arch() != Arch::X86_64 {
+            return Next::Proceed;
+        }
+        let Some(space) = self.space(process).filter(|space| !space.closed) else {
+            return Next::Proceed;
+        };
+        let site = space.sites.entry(event.instruction_pointer).or_insert(Site::Stopped(0));
+        let site = match site {
+            Site::Never => return Next::Proceed,
+            Site::Stopped(times) if *times + 1 < STOPS => {
+                *times += 1;
+                return Next::Proceed;
+            }
+            site => *site,
+        };
+        let plan = recorder.plan(event.sysno);
+        let Some(sort) = sort(plan, event) else { return Next::Proceed };
+        if !space.opened {
+            let start = area::WRITABLE;
+            let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+            let args = [start, area::AREA.end - start, protection, 0, 0, 0];
+            return match inject::call(event.tid, (libc::SYS_mprotect, args)) {
+                Injected::Returned(0) => {
+                    space.opened = true;
+                    if space.members.len() > 1 {
+                        let _ = write(event.tid, area::CLOSED, &[1]);
+                    }
+                    Next::Again
+                }
+                Injected::Returned(_) => {
+                    space.closed = true;
+                    Next::Again
+                }
+                Injected::Ended(wait) => Next::Ended(wait),
+            };
+        }
+        if space.members.len() > 1 {
+            return Next::Proceed;
+        }
+        let others = self.others(process, recorder);
+        self.rewrite(event, process, others, site, sort);
+        Next::Proceed
+    }
+
+    fn rewrite(
+        &mut self,
+        event: &Event,
+        process: i32,
+        others: Others,
+        site: Site,
+        sort: Sort,
+    ) -> Option<()> {
+        let space = self.spaces.get_mut(self.of.get(&process)?)?;
+        let (tid, after) = (event.tid, event.instruction_pointer);
+        let block = match site {
+            Site::Rewritten(block) if space.is_in_place(tid, block) => block,
+            _ => {
+                let call = after.checked_sub(2)?;
+                let done = space.rewrite(&mut self.atlas, tid, others, call, event.sysno, sort);
+                if done.is_none() {
+                    space.sites.insert(after, Site::Never);
+                }
+                return done;
+            }
+        };
+        space.add(tid, block, event.sysno, sort)
+    }
+
+    /// A thread stopped on its way, not at a call: when it stands in a stub it is put where it would
+    /// stand without, so that a handler, an unwinder and a restarted call find what they would.
+    pub fn put_back(&mut self, tid: i32, process: i32) {
+        let Some(space) = self.space(process).filter(|space| !space.blocks.is_empty()) else {
+            return;
+        };
+        let pid = Pid::from_raw(tid);
+        let Ok(rip) = ptrace::read_user(pid, RIP as ptrace::AddressType) else { return };
+        if let Some(address) = space.place(rip as u64) {
+            let _ = ptrace::write_user(pid, RIP as ptrace::AddressType, address as i64);
+        }
+    }
+
+    /// Whether SIGTRAP comes from the breakpoint that stands for an instant where a site is rewritten.
+    /// The thread is then put before it.
+    pub fn is_own_trap(&mut self, tid: i32, process: i32, signal: c_int) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        let pid = Pid::from_raw(tid);
+        if signal != libc::SIGTRAP || space.blocks.is_empty() {
+            return false;
+        }
+        // SI_KERNEL: the kernel's answer to an instruction.
+        if !ptrace::getsiginfo(pid).is_ok_and(|info| info.si_code == 0x80) {
+            return false;
+        }
+        let Ok(rip) = ptrace::read_user(pid, RIP as ptrace::AddressType) else { return false };
+        let before = (rip as u64).wrapping_sub(1);
+        let is_own = space.blocks.iter().any(|block| block.moved[0].address == before);
+        is_own && ptrace::write_user(pid, RIP as ptrace::AddressType, before as i64).is_ok()
+    }
+}
+
+/// The sort of call that an event is, when calls like it may pass.
+fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
+    if !plan.repeats() {
+        return None;
+    }
+    let values = plan.values.iter().map(|value| {
+        let ReadValue::Register(mask) = value.read else { return None };
+        let argument = event.args[value.index];
+        Some(Value { argument: value.index, wide: mask == u64::MAX, value: argument & mask })
+    });
+    // One stub per descriptor: its uses are counted apart.
+    let descriptors = plan.descriptors().map(|argument| {
+        let value = u64::from(event.args[argument] as u32);
+        Some(Value { argument, wide: false, value })
+    });
+    let values = values.chain(descriptors).collect::<Option<_>>()?;
+    Some(Sort { number: event.sysno.number(), values })
+}
+
+/// Writes the number of a space where the program itself cannot.
+fn set_number(tid: i32, number: u64) -> bool {
+    write(tid, area::NUMBER, &number.to_le_bytes()).is_ok()
+}
+
+fn write(tid: i32, address: u64, bytes: &[u8]) -> std::io::Result<()> {
+    memory::Code::of(tid)?.write(address, bytes)
+}

@@ -1,0 +1,90 @@
+//! Of an architecture that has no stubs: every call stops.
+
+use crate::{observe::Event, recorder::Recorder};
+use filter::Insn;
+use libc::c_int;
+use supervisor::wait::Wait;
+
+/// What came of a call that a thread had to make for us: there are none.
+#[derive(Debug)]
+pub enum Made {
+    /// It worked.
+    Done,
+    /// The kernel refused.
+    Refused,
+    /// The thread ended meanwhile.
+    Ended(Option<Wait>),
+}
+
+/// What is to become of a call after it was recorded.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing: it goes on.
+    Proceed,
+    /// The thread makes it once more.
+    Again,
+    /// The thread ended meanwhile.
+    Ended(Option<Wait>),
+}
+
+/// No filter that lets anything pass.
+pub fn pass_stubs() -> Vec<Insn> {
+    Vec::new()
+}
+
+/// No stubs.
+#[derive(Debug, Default)]
+pub struct Patcher;
+
+impl Patcher {
+    /// Nothing to forget.
+    pub fn executed(&mut self, _process: i32, _recorder: &Recorder) {}
+
+    /// There is no room for stubs.
+    pub fn settle(&mut self, _tid: i32, _process: i32) -> Made {
+        Made::Refused
+    }
+
+    /// Nothing to keep.
+    pub fn expect(&mut self, _maker: i32, _child: i32) {}
+
+    /// Nothing to take over.
+    pub fn stopped_first(&mut self, _tid: i32, _process: i32, _recorder: &Recorder) {}
+
+    /// Nothing to forget.
+    pub fn gone(&mut self, _process: i32, _recorder: &Recorder) {}
+
+    /// Nothing passed.
+    pub fn count(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) {}
+
+    /// No call comes from a stub.
+    pub fn is_stub(&self, _process: i32, _address: u64) -> bool {
+        false
+    }
+
+    /// Everything stops already.
+    pub fn close(&mut self, _tid: i32, _process: i32) {}
+
+    /// Nothing is in the way.
+    pub fn entering(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> bool {
+        false
+    }
+
+    /// Nothing to take away.
+    pub fn retire(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) -> Made {
+        Made::Refused
+    }
+
+    /// No place is rewritten.
+    pub fn recorded(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> Next {
+        Next::Proceed
+    }
+
+    /// No thread stands in a stub.
+    pub fn put_back(&mut self, _tid: i32, _process: i32) {}
+
+    /// No breakpoint is ours.
+    pub fn is_own_trap(&mut self, _tid: i32, _process: i32, _signal: c_int) -> bool {
+        false
+    }
+}

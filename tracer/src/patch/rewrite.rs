@@ -1,0 +1,299 @@
+//! Rewrites a site of a space so that its calls go to a stub, adds sorts of calls to one, and puts the
+//! program's own bytes back.
+
+use super::{
+    area,
+    function::{Memory, Of, Table},
+    memory::Code,
+    pads,
+    site::{LONG, Proof},
+    space::{Block, Pads, Passing, Site, Space},
+    stub::{Moved, Sort, Stub},
+};
+use model::{Sysno, Text};
+use std::{collections::HashMap, ops::Range};
+use supervisor::procfs::{self, Mapping};
+
+/// What is known of a place in a file, relative to its call. The same in each process.
+#[derive(Debug, Clone)]
+struct Known {
+    moved: Vec<Moved>,
+    gaps: Vec<Range<u64>>,
+}
+
+/// What was found out about places in files: (file, inode, offset of the call).
+#[derive(Debug, Default)]
+pub struct Atlas(HashMap<(Text, u64, u64), Option<Known>>);
+
+/// Whether a site's bytes may change while another thread executes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// No other thread runs in this space.
+    None,
+    /// There are some.
+    Running,
+}
+
+impl Atlas {
+    /// What moves into a stub for the call at `call`, and the gaps near it.
+    fn of(&mut self, tid: i32, mappings: &[Mapping], call: u64) -> Option<Known> {
+        let at = mappings.partition_point(|mapping| mapping.end <= call);
+        let mapping = mappings.get(at).filter(|mapping| mapping.start <= call)?;
+        // Code that may change under our hands is left alone, and so is what other processes share.
+        if !mapping.is_file() || !mapping.executable || mapping.writable || !mapping.private {
+            return None;
+        }
+        let place = (mapping.path.clone(), mapping.inode, mapping.offset + (call - mapping.start));
+        let known = self.0.entry(place).or_insert_with(|| {
+            let base = mappings[..=at].iter().rev();
+            let base = base.take_while(|part| part.path == mapping.path || part.path.is_empty());
+            let base = base.filter(|part| part.path == mapping.path && part.offset == 0).last()?;
+            Known::of(&Of(tid), base.start, call)
+        });
+        let known = known.as_ref()?.moved_to(call);
+        // The file may have been written to since, or the program has changed its code.
+        let in_place = known.moved.iter().all(|moved| {
+            let end = moved.address + moved.bytes.len() as u64;
+            Of(tid).bytes(moved.address..end).is_some_and(|bytes| bytes == moved.bytes)
+        });
+        in_place.then_some(known)
+    }
+}
+
+impl Known {
+    fn of(memory: &impl Memory, base: u64, call: u64) -> Option<Known> {
+        let table = Table::of(memory, base)?;
+        let (entry, range) = table.around(memory, call)?;
+        let proof = Proof::of(&memory.bytes(range.clone())?, &range, call)?;
+        let gaps = pads::near(&table, memory, entry);
+        Some(Known { moved: proof.moved, gaps }.moved_to(call.wrapping_neg()))
+    }
+
+    /// The same with all addresses `by` further on.
+    fn moved_to(&self, by: u64) -> Known {
+        let moved = self.moved.iter().map(|moved| Moved {
+            address: moved.address.wrapping_add(by),
+            bytes: moved.bytes.clone(),
+        });
+        let gap = |gap: &Range<u64>| gap.start.wrapping_add(by)..gap.end.wrapping_add(by);
+        Known { moved: moved.collect(), gaps: self.gaps.iter().map(gap).collect() }
+    }
+}
+
+impl Space {
+    /// Rewrites the site whose call is at `call`; `None` when it cannot be.
+    pub fn rewrite(
+        &mut self,
+        atlas: &mut Atlas,
+        tid: i32,
+        others: Others,
+        call: u64,
+        sysno: Sysno,
+        sort: Sort,
+    ) -> Option<()> {
+        if let Some(block) = self.former(tid, call) {
+            self.write(tid, others, block)?;
+            return self.add(tid, block, sysno, sort);
+        }
+        if self.mappings.is_none() {
+            self.mappings = procfs::mappings(tid).ok();
+        }
+        let known = atlas.of(tid, self.mappings.as_deref()?, call)?;
+        let block = self.blocks.len();
+        if block as u64 >= area::BLOCKS {
+            return None;
+        }
+        let (jump, pads) = self.way(&Of(tid), &known, block)?;
+        let stub = Stub::new(block, 0, &known.moved, call, &sort)?;
+        let passing = vec![Passing { sort, sysno, stub, counted: 0 }];
+        self.blocks.push(Block { moved: known.moved, call, jump, pads, passing });
+        self.write(tid, others, block)
+    }
+
+    /// A block for the same place with the same bytes, from before they were mapped away.
+    fn former(&self, tid: i32, call: u64) -> Option<usize> {
+        let is_same = |block: &Block| {
+            block.call == call
+                && block.moved.iter().all(|moved| {
+                    let end = moved.address + moved.bytes.len() as u64;
+                    Of(tid).bytes(moved.address..end).is_some_and(|bytes| bytes == moved.bytes)
+                })
+        };
+        self.blocks.iter().position(is_same)
+    }
+
+    /// The jump for the first moved instruction, and what it needs between functions.
+    fn way(&self, memory: &impl Memory, known: &Known, block: usize) -> Option<(Vec<u8>, Pads)> {
+        let first = &known.moved[0];
+        let mut far = vec![0xff, 0x24, 0x25];
+        far.extend((area::slot(block) as u32).to_le_bytes());
+        let door = area::door(block);
+        let mut pads = Vec::new();
+        let mut jump = if first.bytes.len() >= LONG {
+            let to = match near(first.address, door) {
+                Some(_) => door,
+                None => pads::free(&known.gaps, memory, &self.pads, pads::FAR, None)?,
+            };
+            if to != door {
+                pads.push((to, far.clone()));
+            }
+            near(first.address, to)?
+        } else {
+            let from = Some(first.address);
+            let to = match pads::free(&known.gaps, memory, &self.pads, pads::FAR, from) {
+                Some(place) if near(place, door).is_none() => {
+                    pads.push((place, far.clone()));
+                    place
+                }
+                _ => {
+                    let place = pads::free(&known.gaps, memory, &self.pads, pads::NEAR, from)?;
+                    let to = if near(place, door).is_some() {
+                        door
+                    } else {
+                        let mut used = self.pads.clone();
+                        used.insert(place, block);
+                        let to = pads::free(&known.gaps, memory, &used, pads::FAR, None)?;
+                        pads.push((to, far.clone()));
+                        to
+                    };
+                    pads.push((place, near(place, to)?));
+                    place
+                }
+            };
+            let distance = to.wrapping_sub(first.address + 2) as i64;
+            vec![0xeb, i8::try_from(distance).ok()? as u8]
+        };
+        pads.push((door, far));
+        // Nothing of the old instruction is left, so that the code still reads as code.
+        jump.resize(first.bytes.len(), 0x90);
+        Some((jump, pads))
+    }
+
+    /// Writes all of a block whose jump is not there, or not any more; the jump last.
+    fn write(&mut self, tid: i32, others: Others, block: usize) -> Option<()> {
+        let code = Code::of(tid).ok()?;
+        let known = &self.blocks[block];
+        for (variant, passing) in known.passing.iter().enumerate() {
+            code.write(area::stub(block, variant), &passing.stub.code).ok()?;
+        }
+        let current = area::stub(block, known.passing.len() - 1);
+        code.write(area::slot(block), &current.to_le_bytes()).ok()?;
+        for (address, bytes) in &known.pads {
+            code.write(*address, bytes).ok()?;
+            self.pads.insert(*address, block);
+        }
+        let first = &known.moved[0];
+        put(&code, others, first.address, &first.bytes, &known.jump)?;
+        self.jumps.insert(first.address, block);
+        self.sites.insert(known.call + 2, Site::Rewritten(block));
+        self.changed(&code)
+    }
+
+    fn changed(&mut self, code: &Code) -> Option<()> {
+        self.changes += 1;
+        code.write(area::CHANGES, &self.changes.to_le_bytes()).ok()
+    }
+
+    /// Forgets what is not in the memory of a copy: it was written after the copying, before anybody
+    /// knew of it.
+    pub fn keep_what_is_there(&mut self, tid: i32) {
+        let memory = Of(tid);
+        let mut changes = [0; 8];
+        if memory.read(area::CHANGES, &mut changes).is_some()
+            && u64::from_le_bytes(changes) == self.changes
+        {
+            return;
+        }
+        let is_there = |address: u64, bytes: &[u8]| {
+            memory.bytes(address..address + bytes.len() as u64).is_some_and(|there| there == bytes)
+        };
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let stub = |variant: usize, passing: &Passing| {
+                is_there(area::stub(index, variant), &passing.stub.code)
+            };
+            let kept = block.passing.iter().enumerate().take_while(|(at, p)| stub(*at, p)).count();
+            block.passing.truncate(kept);
+        }
+        // Blocks are made one after another, and of each the stub first.
+        let made = self.blocks.iter().take_while(|block| !block.passing.is_empty()).count();
+        self.blocks.truncate(made);
+        self.pads.retain(|_, block| *block < made);
+        let (blocks, sites) = (&self.blocks, &mut self.sites);
+        self.jumps.retain(|address, block| {
+            blocks.get(*block).is_some_and(|block| is_there(*address, &block.jump))
+        });
+        sites.retain(|_, site| !matches!(site, Site::Rewritten(block) if *block >= made));
+    }
+
+    /// Lets another sort of call of a site pass. What is there already is written again where the
+    /// program lost it: it may have dropped the page (MADV_DONTNEED).
+    pub fn add(&mut self, tid: i32, block: usize, sysno: Sysno, sort: Sort) -> Option<()> {
+        let known = self.blocks.get_mut(block)?;
+        if known.passing.iter().any(|passing| passing.sort == sort) {
+            return Some(());
+        }
+        let variant = known.passing.len();
+        if variant as u64 >= area::VARIANTS {
+            return None;
+        }
+        let stub = Stub::new(block, variant, &known.moved, known.call, &sort)?;
+        let code = Code::of(tid).ok()?;
+        code.write(area::stub(block, variant), &stub.code).ok()?;
+        // The only byte in which the stubs of a site differ.
+        code.write(area::slot(block) + 1, &[(area::stub(block, variant) >> 8) as u8]).ok()?;
+        known.passing.push(Passing { sort, sysno, stub, counted: 0 });
+        self.changed(&code)
+    }
+
+    /// Whether the jump of a block stands where it was written.
+    pub fn is_in_place(&self, tid: i32, block: usize) -> bool {
+        let Some(known) = self.blocks.get(block) else { return false };
+        let start = known.moved[0].address;
+        let bytes = Of(tid).bytes(start..start + known.jump.len() as u64);
+        bytes.is_some_and(|bytes| bytes == known.jump)
+    }
+
+    /// Gives a range its own bytes back, and those that reach a stub through it.
+    pub fn undo(&mut self, tid: i32, others: Others, start: u64, end: u64) {
+        if self.jumps.is_empty() {
+            return;
+        }
+        let range = start..end;
+        let touched = |known: &Block| {
+            range.contains(&known.moved[0].address)
+                || known.pads.iter().any(|(address, _)| range.contains(address))
+        };
+        let within: Vec<(u64, usize)> = self
+            .jumps
+            .iter()
+            .filter(|(_, block)| self.blocks.get(**block).is_some_and(touched))
+            .map(|(&address, &block)| (address, block))
+            .collect();
+        if within.is_empty() {
+            return;
+        }
+        let Ok(code) = Code::of(tid) else { return };
+        let _ = self.changed(&code);
+        for (address, block) in within {
+            if self.is_in_place(tid, block) {
+                let known = &self.blocks[block];
+                put(&code, others, address, &known.jump, &known.moved[0].bytes);
+            }
+            self.jumps.remove(&address);
+            self.sites.remove(&(self.blocks[block].call + 2));
+        }
+    }
+}
+
+/// `jmp rel32` at `from`, when `to` is within its reach.
+fn near(from: u64, to: u64) -> Option<Vec<u8>> {
+    let distance = i32::try_from(to.wrapping_sub(from + LONG as u64) as i64).ok()?;
+    Some([&[0xe9][..], &distance.to_le_bytes()].concat())
+}
+
+fn put(code: &Code, others: Others, address: u64, old: &[u8], new: &[u8]) -> Option<()> {
+    match others {
+        Others::None => code.write(address, new).ok(),
+        Others::Running => code.replace(address, old, new).ok(),
+    }
+}

@@ -1,0 +1,147 @@
+//! What is known of one address space that has stubs: its processes, its sites, and what was counted.
+
+use super::{
+    area,
+    stub::{Moved, Place, Sort, Stub},
+};
+use model::Sysno;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use supervisor::{memory, procfs::Mapping};
+
+/// More calls than this nobody makes between two stops: something else wrote there.
+const COUNT_MAX: u64 = 1 << 40;
+
+/// A place from which calls are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// It stopped so many times.
+    Stopped(u8),
+    /// It has this block of stubs.
+    Rewritten(usize),
+    /// It cannot be rewritten.
+    Never,
+}
+
+/// One sort of call that passes from a site.
+#[derive(Debug, Clone)]
+pub struct Passing {
+    /// What it must be.
+    pub sort: Sort,
+    /// The call.
+    pub sysno: Sysno,
+    /// Its code.
+    pub stub: Stub,
+    /// Its counter when it was last read.
+    pub counted: u64,
+}
+
+/// What is written between functions, and where.
+pub type Pads = Vec<(u64, Vec<u8>)>;
+
+/// A site that was rewritten.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The instructions from the replaced one to the call.
+    pub moved: Vec<Moved>,
+    /// Where the site's own call is.
+    pub call: u64,
+    /// What was written over the first of them.
+    pub jump: Vec<u8>,
+    /// What was written between functions for it, and where.
+    pub pads: Pads,
+    /// What passes.
+    pub passing: Vec<Passing>,
+}
+
+/// An address space.
+#[derive(Debug, Clone, Default)]
+pub struct Space {
+    /// The processes that live in it; what passes is the first one's.
+    pub members: Vec<i32>,
+    /// Children that were copied from it and have not stopped yet.
+    pub expected: HashSet<i32>,
+    /// Its counters can be written.
+    pub opened: bool,
+    /// Nothing passes any more.
+    pub closed: bool,
+    /// Its sites, by the address after the call.
+    pub sites: HashMap<u64, Site>,
+    /// Those that were rewritten.
+    pub blocks: Vec<Block>,
+    /// Which blocks' jumps are in place, by where they begin.
+    pub jumps: BTreeMap<u64, usize>,
+    /// Which block each used place between functions belongs to, and each door.
+    pub pads: BTreeMap<u64, usize>,
+    /// How often something was written for the sites.
+    pub changes: u64,
+    /// What is mapped; dropped when it may have changed.
+    pub mappings: Option<Vec<Mapping>>,
+}
+
+impl Space {
+    /// What was counted since the last time, less what was taken back. `None` when the memory is gone;
+    /// `false` beside what is right when something is not.
+    pub fn counts(&mut self, tid: i32) -> Option<(Vec<(Sysno, i64)>, bool)> {
+        let numbers = self.read(tid)?;
+        let (mut counts, mut sound) = (Vec::new(), true);
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            for (variant, passing) in block.passing.iter_mut().enumerate() {
+                let now = numbers[index * area::VARIANTS as usize + variant];
+                // A call that was counted here the last time may have been taken back since.
+                let count = now.wrapping_sub(passing.counted) as i64;
+                passing.counted = now;
+                if count.unsigned_abs() > COUNT_MAX {
+                    sound = false;
+                } else if count != 0 {
+                    counts.push((passing.sysno, count));
+                }
+            }
+        }
+        Some((counts, sound))
+    }
+
+    /// Takes the counters as they are for what was counted already.
+    pub fn set_base(&mut self, tid: i32) {
+        let numbers = self.read(tid).unwrap_or_default();
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            for (variant, passing) in block.passing.iter_mut().enumerate() {
+                let at = index * area::VARIANTS as usize + variant;
+                passing.counted = numbers.get(at).copied().unwrap_or_default();
+            }
+        }
+    }
+
+    fn read(&self, tid: i32) -> Option<Vec<u64>> {
+        let mut bytes = vec![0; self.blocks.len() * area::VARIANTS as usize * 8];
+        if !bytes.is_empty() {
+            memory::read(tid, area::counter(0, 0), &mut bytes).ok()?;
+        }
+        let number = |chunk: &[u8]| chunk.try_into().map_or(0, u64::from_le_bytes);
+        Some(bytes.chunks_exact(8).map(number).collect())
+    }
+
+    /// Where a thread that stands in a stub, or on the way to one, would stand without it. A call that
+    /// it would have counted is not.
+    pub fn place(&mut self, address: u64) -> Option<u64> {
+        if let Some(&block) = self.pads.get(&address) {
+            return Some(self.blocks.get(block)?.moved[0].address);
+        }
+        let (block, variant) = area::owner(address)?;
+        let passing = self.blocks.get_mut(block)?.passing.get_mut(variant)?;
+        let Place { address, counted } = passing.stub.place(address);
+        passing.counted = passing.counted.wrapping_add(u64::from(counted));
+        Some(address)
+    }
+
+    /// Forgets what was rewritten in a range that is mapped anew: what was there is gone.
+    pub fn forget(&mut self, start: u64, end: u64) {
+        self.mappings = None;
+        if self.sites.is_empty() {
+            return;
+        }
+        let within = |address: &u64| (start..end).contains(address);
+        self.sites.retain(|address, _| !within(address));
+        self.jumps.retain(|address, _| !within(address));
+        self.pads.retain(|address, _| !within(address));
+    }
+}

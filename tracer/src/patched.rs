@@ -1,0 +1,113 @@
+//! What the ptrace engine does for stubs: when a process's space is told of, and what becomes of a
+//! call before and after it is recorded.
+
+use crate::{
+    observe::Event,
+    patch::{Made, Next},
+    ptrace::{Calls, Engine},
+};
+use libc::c_int;
+use supervisor::wait::Wait;
+
+/// What to do with the entry of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Record it.
+    Record,
+    /// It is counted already.
+    Skip,
+    /// The thread makes it once more, and it is recorded then.
+    Anew,
+    /// The thread is no longer there to be resumed.
+    Over,
+}
+
+impl Engine<'_> {
+    /// The first call of a new image. Whether the thread is still to be resumed.
+    pub(crate) fn settle(&mut self, tid: i32) -> bool {
+        let Some(process) = self.recorder.process_of(tid) else { return true };
+        let Some(patcher) = &mut self.patcher else { return true };
+        let calls = match patcher.settle(tid, process) {
+            Made::Done => Calls::Filtered,
+            Made::Refused => {
+                self.recorder
+                    .note("a program has no room where its calls would pass: each stopped twice");
+                Calls::Unfiltered
+            }
+            Made::Ended(wait) => return self.over(tid, wait),
+        };
+        self.set_calls(tid, calls);
+        true
+    }
+
+    fn over(&mut self, tid: i32, wait: Option<Wait>) -> bool {
+        if let Some(wait) = wait {
+            self.waited(tid, wait);
+        }
+        false
+    }
+
+    /// A call is about to be recorded.
+    pub(crate) fn before(&mut self, event: &Event) -> Entry {
+        let tid = event.tid;
+        let Some(patcher) = &mut self.patcher else { return Entry::Record };
+        let Some(process) = self.recorder.process_of(tid) else { return Entry::Record };
+        if patcher.is_stub(process, event.instruction_pointer) {
+            return Entry::Skip;
+        }
+        if !patcher.entering(event, process, &mut self.recorder) {
+            return Entry::Record;
+        }
+        let made = patcher.retire(tid, process, &mut self.recorder);
+        self.recorder.note("a program mapped where its calls would pass: each stopped twice");
+        self.set_calls_of_process(process, Calls::Unfiltered);
+        match made {
+            Made::Done => Entry::Anew,
+            Made::Refused => Entry::Record,
+            Made::Ended(wait) => {
+                self.over(tid, wait);
+                Entry::Over
+            }
+        }
+    }
+
+    /// A call was recorded, of which nothing else is wanted.
+    pub(crate) fn after(&mut self, event: &Event) -> Entry {
+        let Some(patcher) = &mut self.patcher else { return Entry::Record };
+        let Some(process) = self.recorder.process_of(event.tid) else { return Entry::Record };
+        match patcher.recorded(event, process, &mut self.recorder) {
+            Next::Proceed => Entry::Record,
+            Next::Again => Entry::Anew,
+            Next::Ended(wait) => {
+                self.over(event.tid, wait);
+                Entry::Over
+            }
+        }
+    }
+
+    /// A thread stopped where it stands: perhaps the first of its process, perhaps in a stub.
+    pub(crate) fn standing(&mut self, tid: i32) {
+        let Some(patcher) = &mut self.patcher else { return };
+        let Some(process) = self.recorder.process_of(tid) else { return };
+        patcher.stopped_first(tid, process, &self.recorder);
+        patcher.put_back(tid, process);
+    }
+
+    /// A signal is about to be delivered; which one, if any, is left of it.
+    pub(crate) fn signalled(&mut self, tid: i32, signal: c_int) -> c_int {
+        let Some(patcher) = &mut self.patcher else { return signal };
+        let Some(process) = self.recorder.process_of(tid) else { return signal };
+        if patcher.is_own_trap(tid, process, signal) {
+            return 0;
+        }
+        patcher.put_back(tid, process);
+        signal
+    }
+
+    /// A thread is about to be gone, and its memory with it when it is the last.
+    pub(crate) fn leaving(&mut self, tid: i32) {
+        let Some(patcher) = &mut self.patcher else { return };
+        let Some(process) = self.recorder.process_of(tid) else { return };
+        patcher.count(tid, process, &mut self.recorder);
+    }
+}
