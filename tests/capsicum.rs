@@ -35,7 +35,7 @@ fn check(name: &str) {
         return;
     }
     let bundle = Bundle::new();
-    bundle.trace(&Scene::prepare(&workload), "ptrace");
+    bundle.trace_with(&Scene::prepare(&workload), "ptrace", &["--no-patch"]);
     let traces = traces(&bundle.trace_files());
     let suggested = suggestions(&merged(&traces));
     holds_and_is_least(&traces, &suggested);
@@ -110,7 +110,7 @@ fn suggest(words: &[&str]) -> (Suggestion, tempfile::TempDir) {
     }
     let out = directory.path().join("bundle");
     let status = Command::new(profgen())
-        .args(["trace", "--quiet", "--engine", "ptrace", "--no-static", "-o"])
+        .args(["trace", "--quiet", "--engine", "ptrace", "--no-patch", "--no-static", "-o"])
         .arg(&out)
         .arg("--")
         .args(words)
@@ -122,7 +122,7 @@ fn suggest(words: &[&str]) -> (Suggestion, tempfile::TempDir) {
     assert!(status.code().unwrap() < 125, "{words:?}");
     let suggested: Suggestions = from_json(&fs::read(out.join("capsicum.json")).unwrap()).unwrap();
     let mut programs = suggested.programs.into_iter();
-    let (_, list) = programs.find(|(path, _)| path.base_name().to_string() == words[0]).unwrap();
+    let (_, list) = programs.find(|(path, _)| path.base_name() == words[0]).unwrap();
     (list.into_iter().next().unwrap(), directory)
 }
 

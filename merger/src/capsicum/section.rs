@@ -146,7 +146,7 @@ fn phases(serving: &Serving) -> Vec<String> {
         if names.is_empty() { "none".to_owned() } else { some(names.iter(), 2 * LINES) }
     };
     let mut lines = vec![format!(
-        "\nOn Linux, from the same place on, {} remain (`profgen emit c --phase serving`). Only \
+        "\nOn Linux, from the same place on, {} remain. Only \
          start-up makes: {}.",
         counted(serving.calls.len(), "system call"),
         names(&serving.start_up)
