@@ -1,40 +1,31 @@
 //! From programs to an [`Analysis`].
 
+mod gaps;
+mod report;
+
 use crate::{
-    arguments::Arguments,
     cache::{self, Cache},
     closure::{Closure, Search},
-    decode::{ARGUMENTS, Entry, kernel_regs},
     elf::{ElfError, contents},
     files::Files,
-    flow::Target,
     layers::{self, Interface, Opened},
-    link::{Linked, Place, Program},
-    numbers::{Flows, Numbers},
-    phases::{self, Phases},
+    link::{Linked, Program},
+    phases,
     precision::Precision,
-    reach::{Cause, Node, Reach, callee},
+    reach::Reach,
     root::Root,
-    value::Atom,
 };
 use model::{
-    Analysis, Arch, Sysno, Text, X32_BIT,
-    analysis::{
-        AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Options, Phase, PredictedCall,
-    },
-    trace::Site,
+    Analysis, Arch, Sysno, Text,
+    analysis::{AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Options, PredictedCall},
 };
+use report::Report;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
-
-/// Larger numbers are no calls, of any kernel.
-const NUMBER_MAX: u32 = 1 << 16;
-/// A longer chain is cut in the middle.
-const CHAIN_MAX: usize = 64;
 
 /// Programs past these are not followed.
 const PROGRAMS_MAX: usize = 1024;
@@ -319,6 +310,7 @@ fn one(
         });
     }
     let calls = report.calls;
+    let assumptions = assumptions(options, &opened, &calls);
     let gaps = report.gaps.into_iter().collect();
     let script = (path != executable).then(|| Text::from(executable.as_path()));
     let mut inputs = vec![executable.clone()];
@@ -336,7 +328,7 @@ fn one(
             .collect(),
         opens: layers::paths(&strings).map(Text::from).collect(),
         gaps,
-        assumptions: assumptions(options, &opened),
+        assumptions,
     };
     Ok((program, inputs))
 }
@@ -350,7 +342,11 @@ fn link(files: &Files, closure: &Closure<'_>) -> Program {
     Program::new(linked, closure.interpreter)
 }
 
-fn assumptions(options: &AnalyzeOptions, opened: &BTreeSet<Opened>) -> BTreeSet<String> {
+fn assumptions(
+    options: &AnalyzeOptions,
+    opened: &BTreeSet<Opened>,
+    calls: &BTreeMap<Sysno, PredictedCall>,
+) -> BTreeSet<String> {
     let mut found = BTreeSet::from([
         "functions keep to the calling convention of their platform: registers that it says are kept are kept, and no function writes into another's part of the stack except through pointers that it was given".to_owned(),
         "a pointer into an object is not moved past the object's end to reach another one".to_owned(),
@@ -358,6 +354,14 @@ fn assumptions(options: &AnalyzeOptions, opened: &BTreeSet<Opened>) -> BTreeSet<
     ]);
     if options.preload.is_empty() {
         found.insert("LD_PRELOAD and LD_AUDIT are not set".to_owned());
+    }
+    // Operations on a ring are made by the kernel, past every filter (io_uring(7)).
+    let ring = |sysno: &Sysno| sysno.name().is_some_and(|name| name.starts_with("io_uring_"));
+    if calls.keys().any(ring) {
+        found.insert(
+            "what is asked for through a ring of io_uring is no system call, and is not predicted"
+                .to_owned(),
+        );
     }
     let passive = opened.iter().filter(|opened| opened.interface == Interface::Imports).count();
     if passive > 0 {
@@ -393,202 +397,4 @@ fn analysed(linked: &Linked) -> AnalysedModule {
         layer: module.layer,
         reason: module.reason.clone(),
     }
-}
-
-/// What is found, in the words of the document.
-struct Report<'a> {
-    files: &'a Files,
-    program: &'a Program,
-    calls: BTreeMap<Sysno, PredictedCall>,
-    gaps: BTreeSet<Gap>,
-}
-
-impl Report<'_> {
-    fn sites(&mut self, phases: &Phases<'_>) {
-        let mut flows = Flows::default();
-        let before = phases.before.as_ref().map(|reach| self.numbers(reach, &mut flows));
-        let after = phases.after.as_ref().map(|reach| self.numbers(reach, &mut flows));
-        let reach = &phases.all;
-        self.bounds(reach);
-        let mut arguments = Arguments::default();
-        let mut numbers = Numbers::new(self.program, reach, &mut flows);
-        for node in reach.live() {
-            let (module, function) = reach.of(node);
-            for site in &self.program.scan(module).functions[function].facts.sites {
-                let answer = numbers.ask(node, site.at, &site.number);
-                let mut calls = BTreeMap::new();
-                for found in &answer.found {
-                    let Some(sysno) = sysno(site.entry, found.number) else { continue };
-                    calls.insert(found.number, sysno);
-                    let chain = self.chain(reach, &found.path);
-                    let first = found.path.first().map_or(node, |first| first.0);
-                    let layer = reach.layer(node).max(reach.layer(first));
-                    self.add(sysno, layer, chain);
-                }
-                arguments.add(&mut numbers, node, site, &calls);
-                if !answer.open.is_empty() {
-                    arguments.give_up();
-                }
-                for (open, why) in &answer.open {
-                    let at = self.site(module, site.at);
-                    let chain = self.chain(reach, &[(*open, reach.entry(*open).address)]);
-                    let what = format!("the number of a system call is not known: {why}");
-                    let arch = Some(kernel_regs(site.entry).arch);
-                    let gap = Gap { kind: GapKind::Number, site: Some(at), what, chain, arch };
-                    self.gaps.insert(gap);
-                }
-            }
-        }
-        self.computed_names(reach, &mut numbers);
-        for (sysno, known) in arguments.known() {
-            if let Some(call) = self.calls.get_mut(&sysno) {
-                call.arguments = known;
-            }
-        }
-        if let (Some(before), Some(after)) = (before, after) {
-            for (sysno, call) in &mut self.calls {
-                call.phase = match (before.contains(sysno), after.contains(sysno)) {
-                    (true, false) => Phase::BeforeMain,
-                    (false, true) => Phase::AfterMain,
-                    _ => Phase::Both,
-                };
-            }
-        }
-    }
-
-    /// Libraries and programs whose names are not in the code: what they do is not predicted.
-    fn computed_names(&mut self, reach: &Reach<'_>, numbers: &mut Numbers<'_>) {
-        let openers: Vec<Place> = [&b"dlopen"[..], b"dlmopen"]
-            .iter()
-            .filter_map(|name| self.program.anywhere(name))
-            .collect();
-        let held = |atoms: &[Atom]| {
-            atoms.iter().all(|atom| matches!(atom, Atom::Address(_) | Atom::Const(0)))
-        };
-        for node in reach.live() {
-            let (module, function) = reach.of(node);
-            let facts = &self.program.scan(module).functions[function].facts;
-            for call in &facts.calls {
-                // A file's own stubs only pass the name on.
-                let place = match call.target {
-                    Target::Direct(stub) => self.program.stub(module, stub),
-                    target => callee(self.program, module, target),
-                };
-                let opens = place.is_some_and(|place| openers.contains(&place));
-                if opens
-                    && facts.calls.len() > 1
-                    && !held(&numbers.register(node, call.at, ARGUMENTS[0]))
-                {
-                    let what = "a library is opened under a computed name".to_owned();
-                    self.gap(reach, GapKind::DynamicName, node, call.at, what);
-                }
-            }
-            for site in &facts.sites {
-                let executes = site.number.iter().any(|atom| match *atom {
-                    Atom::Const(number) => sysno(site.entry, number)
-                        .is_some_and(|sysno| matches!(sysno.name(), Some("execve" | "execveat"))),
-                    _ => false,
-                });
-                if executes && !held(&site.arguments[0]) {
-                    let what = "a program is executed under a name that may be computed".to_owned();
-                    self.gap(reach, GapKind::ExecName, node, site.at, what);
-                }
-            }
-        }
-    }
-
-    fn gap(&mut self, reach: &Reach<'_>, kind: GapKind, node: Node, at: u64, what: String) {
-        let site = Some(self.site(reach.of(node).0, at));
-        let chain = self.chain(reach, &[(node, at)]);
-        self.gaps.insert(Gap { kind, site, what, chain, arch: None });
-    }
-
-    /// Functions that were too large to be looked at whole.
-    fn bounds(&mut self, reach: &Reach<'_>) {
-        for node in reach.live() {
-            let (module, function) = reach.of(node);
-            let function = &self.program.scan(module).functions[function];
-            if function.facts.cut {
-                let site = Some(self.site(module, function.entry));
-                let what = "a function is too large to be looked at whole".to_owned();
-                let gap = Gap { kind: GapKind::Bound, site, what, chain: Vec::new(), arch: None };
-                self.gaps.insert(gap);
-            }
-        }
-    }
-
-    /// The calls of a part of the program's life.
-    fn numbers(&self, reach: &Reach<'_>, flows: &mut Flows) -> BTreeSet<Sysno> {
-        let mut numbers = Numbers::new(self.program, reach, flows);
-        let mut calls = BTreeSet::new();
-        for node in reach.live() {
-            let (module, function) = reach.of(node);
-            for site in &self.program.scan(module).functions[function].facts.sites {
-                let answer = numbers.ask(node, site.at, &site.number);
-                calls.extend(
-                    answer.found.iter().filter_map(|found| sysno(site.entry, found.number)),
-                );
-            }
-        }
-        calls
-    }
-
-    fn add(&mut self, sysno: Sysno, layer: Layer, chain: Vec<Site>) {
-        let call = self.calls.entry(sysno).or_insert_with(|| PredictedCall {
-            layer,
-            phase: Phase::Both,
-            chain: chain.clone(),
-            sites: 0,
-            arguments: BTreeMap::new(),
-        });
-        call.sites = call.sites.saturating_add(1);
-        if (layer, chain.len()) < (call.layer, call.chain.len()) {
-            call.layer = layer;
-            call.chain = chain;
-        }
-    }
-
-    /// The calls from a root to the first of a path, and then along the path.
-    fn chain(&self, reach: &Reach<'_>, path: &[(Node, u64)]) -> Vec<Site> {
-        let mut places: Vec<(usize, u64)> = Vec::new();
-        let mut next = path.first().map(|first| first.0);
-        while let Some(node) = next
-            && places.len() < CHAIN_MAX
-        {
-            next = match reach.cause(node) {
-                Some(Cause::Call(caller, at)) => {
-                    places.push((reach.of(caller).0, at));
-                    Some(caller)
-                }
-                Some(Cause::Taken(by)) => {
-                    let place = reach.entry(by);
-                    places.push((place.module, place.address));
-                    Some(by)
-                }
-                _ => None,
-            };
-        }
-        places.reverse();
-        places.extend(path.iter().map(|&(node, at)| (reach.of(node).0, at)));
-        places.into_iter().map(|(module, at)| self.site(module, at)).collect()
-    }
-
-    fn site(&self, module: usize, address: u64) -> Site {
-        let file = &self.program.modules[module].module;
-        let offset = file.elf.offset_of(address).unwrap_or(address);
-        let symbol = self.files.names(&file.path).and_then(|names| names.name(offset));
-        Site { module: Text::from(file.path.as_path()), offset, symbol }
-    }
-}
-
-fn sysno(entry: Entry, number: u64) -> Option<Sysno> {
-    // The kernel looks at the lower half only.
-    let number = number as u32;
-    let arch = match entry {
-        Entry::Native if number & X32_BIT != 0 && number < 1 << 31 => Arch::X32,
-        entry => kernel_regs(entry).arch,
-    };
-    // -1 is no call of any kernel, and what programs give to ask for none.
-    let known = number & !X32_BIT < NUMBER_MAX || number == u32::MAX;
-    known.then(|| Sysno::new(arch, number))
 }

@@ -1,0 +1,87 @@
+//! What a prediction cannot resolve beside the numbers of system calls: names that are computed,
+//! and bounds that were reached.
+
+use super::report::{Report, sysno};
+use crate::{
+    decode::{ARGUMENTS, Reg},
+    flow::Target,
+    link::Place,
+    numbers::Numbers,
+    reach::{Node, Reach, callee},
+    value::Atom,
+};
+use model::analysis::{Gap, GapKind};
+
+/// The functions that find code by a name, which of their arguments it is, and what is said when
+/// it is computed (dlopen(3), dlsym(3)).
+const FINDERS: [(&[u8], usize, &str); 4] = [
+    (b"dlopen", 0, "a library is opened under a computed name"),
+    (b"dlmopen", 1, "a library is opened under a computed name"),
+    (b"dlsym", 1, "a symbol is looked up under a computed name"),
+    (b"dlvsym", 1, "a symbol is looked up under a computed name"),
+];
+
+impl Report<'_> {
+    /// Libraries and programs whose names are not in the code: what they do is not predicted.
+    pub(super) fn computed_names(&mut self, reach: &Reach<'_>, numbers: &mut Numbers<'_>) {
+        // Which argument is the name.
+        let finders: Vec<(Place, Reg, &str)> = FINDERS
+            .iter()
+            .filter_map(|&(name, argument, what)| {
+                Some((self.program.anywhere(name)?, ARGUMENTS[argument], what))
+            })
+            .collect();
+        let held = |atoms: &[Atom]| {
+            atoms.iter().all(|atom| matches!(atom, Atom::Address(_) | Atom::Const(0)))
+        };
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            let facts = &self.program.scan(module).functions[function].facts;
+            for call in &facts.calls {
+                // A file's own stubs only pass the name on.
+                let place = match call.target {
+                    Target::Direct(stub) => self.program.stub(module, stub),
+                    target => callee(self.program, module, target),
+                };
+                let finder = finders.iter().find(|finder| place == Some(finder.0));
+                if let Some(&(_, name, what)) = finder
+                    && facts.calls.len() > 1
+                    && !held(&numbers.register(node, call.at, name))
+                {
+                    self.gap(reach, GapKind::DynamicName, node, call.at, what.to_owned());
+                }
+            }
+            for site in &facts.sites {
+                let executes = site.number.iter().any(|atom| match *atom {
+                    Atom::Const(number) => sysno(site.entry, number)
+                        .is_some_and(|sysno| matches!(sysno.name(), Some("execve" | "execveat"))),
+                    _ => false,
+                });
+                if executes && !held(&site.arguments[0]) {
+                    let what = "a program is executed under a name that may be computed".to_owned();
+                    self.gap(reach, GapKind::ExecName, node, site.at, what);
+                }
+            }
+        }
+    }
+
+    fn gap(&mut self, reach: &Reach<'_>, kind: GapKind, node: Node, at: u64, what: String) {
+        let site = Some(self.site(reach.of(node).0, at));
+        let chain = self.chain(reach, &[(node, at)]);
+        self.gaps.insert(Gap { kind, site, what, chain, arch: None });
+    }
+
+    /// Functions that were too large to be looked at whole.
+    pub(super) fn bounds(&mut self, reach: &Reach<'_>) {
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            let function = &self.program.scan(module).functions[function];
+            if function.facts.cut {
+                let site = Some(self.site(module, function.entry));
+                let what = "a function is too large to be looked at whole".to_owned();
+                let gap = Gap { kind: GapKind::Bound, site, what, chain: Vec::new(), arch: None };
+                self.gaps.insert(gap);
+            }
+        }
+    }
+}
