@@ -566,6 +566,7 @@ fn format_names() -> Vec<&'static str> {
         .map(|format| format.name())
         .chain(of_landlock)
         .chain([profiles::capabilities::NAME, profiles::kubernetes::NAME])
+        .chain([profiles::capsicum::JSON, profiles::capsicum::LISTING])
         .chain([profiles::systemd::NAME, profiles::bpf::RAW, profiles::bpf::SOURCE])
         .collect()
 }

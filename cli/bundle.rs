@@ -50,6 +50,8 @@ pub const SECCOMP: &str = "seccomp.json";
 pub const REPORT: &str = "report.md";
 /// Landlock's rules.
 pub const LANDLOCK: &str = "landlock.json";
+/// How the programs could confine themselves on FreeBSD.
+pub const CAPSICUM: &str = "capsicum.json";
 /// The analysis of what the runs executed.
 pub const ANALYSIS: &str = "analysis.json";
 const TRACES: &str = "traces";
@@ -246,6 +248,11 @@ pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Re
     bundle.write(SECCOMP, rendered.text.as_bytes())?;
     let rules = emit::rules(Form::Json, policy, &landlock)?;
     bundle.write(LANDLOCK, rules.text.as_bytes())?;
+    if !policy.confinement.is_empty() {
+        let suggestions = merger::capsicum::suggestions(policy);
+        let text = profiles::capsicum::json(&suggestions).context("cannot write suggestions")?.text;
+        bundle.write(CAPSICUM, text.as_bytes())?;
+    }
     Ok(rendered.notes)
 }
 
@@ -258,13 +265,18 @@ fn report(policy: &Policy, landlock: &LandlockPolicy) -> anyhow::Result<String> 
     let rules = rules.iter().map(|line| format!("* {}", merger::markdown(line))).collect();
     let warnings: Vec<String> =
         landlock.notes.iter().map(|note| format!("landlock: {note}")).collect();
+    let mut sections = vec![
+        ("Directories that Landlock grants whole".to_owned(), rules),
+        ("Paths that code holds and no run used".to_owned(), suggested(policy)),
+    ];
+    let confined = merger::capsicum::section(policy);
+    if !policy.confinement.is_empty() {
+        sections.push(("Capsicum: how the programs could confine themselves".to_owned(), confined));
+    }
     let context = Context {
         docker_default: &docker_default.ruleset(),
         warnings: &warnings,
-        sections: &[
-            ("Directories that Landlock grants whole".to_owned(), rules),
-            ("Paths that code holds and no run used".to_owned(), suggested(policy)),
-        ],
+        sections: &sections,
     };
     Ok(merger::report(policy, &context))
 }

@@ -10,7 +10,7 @@ use filter::{Denied, Ruleset};
 use merger::paths::{PathOptions, landlock};
 use model::{Policy, landlock::LandlockPolicy, policy::EvidenceKind};
 use profiles::{
-    Options, Rendered, bpf, capabilities, kubernetes,
+    Options, Rendered, bpf, capabilities, capsicum, kubernetes,
     landlock::Form,
     runtime::{Runtime, Target, targets},
     systemd::{self, Service},
@@ -69,6 +69,10 @@ fn text(name: &str, policy: &Policy, arguments: &EmitArguments) -> anyhow::Resul
             Ok(capabilities::render(&suspected(), form, notes))
         }
         bpf::SOURCE => bpf::source(&filter_of(policy)).context(CANNOT),
+        capsicum::JSON => {
+            capsicum::json(&merger::capsicum::suggestions(policy)).context("cannot write it")
+        }
+        capsicum::LISTING => Ok(capsicum::listing(&merger::capsicum::suggestions(policy))),
         systemd::NAME => {
             let landlock = landlock(policy, path_options(arguments));
             let (landlock, capabilities) = (&landlock, &suspected());

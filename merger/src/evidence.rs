@@ -1,6 +1,6 @@
 //! What a trace or an analysis says, as a policy that allows just that.
 
-use crate::join;
+use crate::{capsicum, join};
 use model::{
     Analysis, Policy, Text, Trace,
     analysis::{AnalysedProgram, PredictedCall},
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The part of a policy that is evidence: one run, its programs, calls, files and endpoints.
 pub(crate) fn observed(trace: Trace) -> Policy {
-    let mut policy = Policy::default();
+    let mut policy = Policy { confinement: capsicum::of_trace(&trace), ..Policy::default() };
     let run = trace.id;
     let mut places = trace.command.places;
     places.insert("CWD".to_owned(), trace.command.directory);
@@ -144,7 +144,7 @@ fn reach(program: &Text, id: &str, call: PredictedCall) -> Predicted {
 }
 
 /// `libc.so.6:openat64+0x3b`; without a symbol the offset alone.
-fn link(site: &Site) -> String {
+pub(crate) fn link(site: &Site) -> String {
     let module = site.module.base_name();
     match &site.symbol {
         Some(symbol) => format!("{module}:{symbol}"),

@@ -27,6 +27,7 @@ pub(crate) fn join(policy: &mut Policy, other: Policy) {
         withheld: _,
         files,
         endpoints,
+        confinement,
     } = other;
     for (id, piece) in evidence {
         match policy.evidence.entry(id) {
@@ -58,6 +59,9 @@ pub(crate) fn join(policy: &mut Policy, other: Policy) {
         for new in entries {
             endpoint(known, new);
         }
+    }
+    for (path, kept) in confinement {
+        policy.confinement.entry(path).or_default().join(kept);
     }
 }
 

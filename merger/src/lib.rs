@@ -11,6 +11,7 @@
 //! * `argrule`: rules on arguments, from the values that runs showed and code holds
 //! * [`paths`]: the policy in the terms of Landlock
 //! * [`capabilities`]: the capabilities that runs may have needed
+//! * [`capsicum`]: how the programs could confine themselves, and from when on
 //! * `derive`: what follows from the allowed calls: variants and implied calls
 //! * `names`: names that a run makes up
 //! * [`diff`]: what changed from one policy or profile to another
@@ -18,6 +19,7 @@
 
 mod argrule;
 pub mod capabilities;
+pub mod capsicum;
 mod derive;
 pub mod diff;
 mod evidence;

@@ -5,6 +5,7 @@
 
 mod calls;
 mod capabilities;
+mod capsicum;
 mod constants;
 mod descriptors;
 mod file_ops;
@@ -44,6 +45,8 @@ fn generate() -> Result<()> {
     write("kinds.rs", &words::emit_kinds(&kinds))?;
     write("accesses.rs", &words::emit_accesses(&accesses))?;
     write("capabilities.rs", &capabilities::emit(&read("capabilities")?, &calls)?)?;
+    write("capsicum_rights.rs", &capsicum::rights(&read("capsicum-rights")?, &calls)?)?;
+    write("capsicum_mode.rs", &capsicum::mode(&read("capsicum-mode")?, &calls)?)?;
     write("descriptors.rs", &descriptors::emit(&read("descriptors")?, &calls)?)?;
     write("landlock.rs", &landlock::emit(&read("landlock")?, &accesses)?)?;
     write("groups.rs", &words::emit_groups(&groups))?;

@@ -7,11 +7,11 @@ pub mod rule;
 
 use crate::{
     Access, Sysno, Text,
-    serial::{is_false, is_one, is_zero, one_sysno},
+    serial::{by_sysno, is_false, is_one, is_zero, one_sysno},
     trace::{Address, EndpointOperation, Site},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How well the descriptors of a run are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -64,6 +64,10 @@ pub struct Image {
     /// The global names that it used, in the order of first use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<NameUse>,
+    /// During which ticks it first and last entered each call. A call that makes a descriptor or uses
+    /// a name was entered before the tick of that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_sysno")]
+    pub calls: BTreeMap<Sysno, (u64, u64)>,
 }
 
 /// An entry of the table of open files, from its making to its closing; alike ones are one record.

@@ -13,6 +13,8 @@ mod arch;
 mod arguments;
 pub mod capability;
 mod capability_record;
+pub mod capsicum;
+pub mod confinement;
 pub mod constants;
 mod decision;
 pub mod descriptor;

@@ -4,6 +4,7 @@ use crate::{
     Access, Arch, Arguments, CapabilityRecord, Decision, Document, Rule, Subject, Sysno, Text,
     analysis::{Layer, Phase},
     capability::Check,
+    confinement::Kept,
     document::Schema,
     serial::{by_directory, by_sysno, sysno_set},
     trace::{Address, EndpointOperation, FileKind, Mark, Site},
@@ -40,6 +41,9 @@ pub struct Policy {
     pub files: BTreeMap<Text, FileEntry>,
     /// The addresses that runs used, by what was done with them.
     pub endpoints: BTreeMap<EndpointOperation, BTreeSet<EndpointEntry>>,
+    /// What the executables held and in which order they used global names, where runs followed it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub confinement: BTreeMap<Text, Kept>,
 }
 
 impl Document for Policy {

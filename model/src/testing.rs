@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a generator that fails is a failed test")]
 
+pub mod confinement;
 pub mod descriptor;
 
 use crate::{
@@ -87,9 +88,20 @@ pub fn policy() -> impl Strategy<Value = Policy> {
         btree_map(sysno(), withheld(), 0..4),
         btree_map(text(), file_entry(), 0..4),
         endpoint_entries(),
+        btree_map(path(), confinement::kept(), 0..3),
     )
         .prop_map(
-            |(settings, evidence, programs, decisions, calls, withheld, files, endpoints)| Policy {
+            |(
+                settings,
+                evidence,
+                programs,
+                decisions,
+                calls,
+                withheld,
+                files,
+                endpoints,
+                confinement,
+            )| Policy {
                 schema: Default::default(),
                 settings,
                 evidence,
@@ -99,6 +111,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
                 withheld,
                 files,
                 endpoints,
+                confinement,
             },
         )
 }

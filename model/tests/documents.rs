@@ -6,6 +6,7 @@
 use profgen_model::{
     Access, Analysis, Arch, CmpOp, Document, Policy, Trace,
     analysis::{GapKind, Layer},
+    capsicum::Suggestions,
     document::{from_json, to_json},
     testing,
 };
@@ -63,7 +64,9 @@ fn an_analysis_is_valid_and_comes_back_as_it_was() {
 
 #[test]
 fn the_schemas_are_schemas() {
-    for schema in [schema::<Trace>(), schema::<Analysis>(), schema::<Policy>()] {
+    let all =
+        [schema::<Trace>(), schema::<Analysis>(), schema::<Policy>(), schema::<Suggestions>()];
+    for schema in all {
         jsonschema::draft202012::meta::validate(&schema).unwrap();
     }
 }

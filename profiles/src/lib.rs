@@ -9,6 +9,7 @@
 //! * `seccomp`: what the dialects of the OCI seccomp profile have in common
 //! * `needs`: what such a profile has to allow: the policy and the container runtime's own calls
 //! * [`capabilities`]: the least set of capabilities
+//! * [`capsicum`]: suggestions for FreeBSD, as a document and as a listing in C
 //! * [`kubernetes`], [`systemd`]: formats that take more than a policy
 //! * [`bpf`]: the compiled filter, as bytes and as a text in C
 //! * [`landlock`]: formats of Landlock's rules, which take those and not a policy
@@ -20,6 +21,7 @@
 
 pub mod bpf;
 pub mod capabilities;
+pub mod capsicum;
 mod docker;
 pub mod handover;
 pub mod kubernetes;

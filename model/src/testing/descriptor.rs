@@ -10,11 +10,12 @@ use crate::{
     trace::EndpointOperation,
 };
 use proptest::{
-    collection::{btree_set, vec},
+    collection::{btree_map, btree_set, vec},
     option,
     prelude::*,
     sample::select,
 };
+use std::collections::BTreeMap;
 
 /// An image of process 0 and program 0 that lived `clock` ticks.
 pub fn image_of(clock: u64, descriptors: Vec<Descriptor>, names: Vec<NameUse>) -> Image {
@@ -27,6 +28,7 @@ pub fn image_of(clock: u64, descriptors: Vec<Descriptor>, names: Vec<NameUse>) -
         entered_main: None,
         descriptors,
         names,
+        calls: BTreeMap::new(),
     }
 }
 
@@ -82,11 +84,24 @@ pub fn image() -> impl Strategy<Value = Image> {
         (0..3_u32, 0..3_u32, any::<bool>(), 1..9_u64),
         (small(), option::of(small())),
         vec(descriptor(), 0..4),
-        vec(name_use(), 0..4),
+        (vec(name_use(), 0..4), btree_map(sysno(), (small(), small()), 0..4)),
     )
         .prop_map(
-            |((process, program, forked, count), (clock, entered_main), descriptors, names)| {
-                Image { process, program, forked, count, clock, entered_main, descriptors, names }
+            |(
+                (process, program, forked, count),
+                (clock, entered_main),
+                descriptors,
+                (names, calls),
+            )| Image {
+                process,
+                program,
+                forked,
+                count,
+                clock,
+                entered_main,
+                descriptors,
+                names,
+                calls,
             },
         )
 }
@@ -152,7 +167,7 @@ fn origin() -> impl Strategy<Value = Origin> {
     ]
 }
 
-fn object() -> impl Strategy<Value = Object> {
+pub(super) fn object() -> impl Strategy<Value = Object> {
     let plain = vec![
         Object::File,
         Object::Directory,
@@ -204,7 +219,7 @@ fn any_use() -> impl Strategy<Value = Use> {
         })
 }
 
-fn detail() -> impl Strategy<Value = Detail> {
+pub(super) fn detail() -> impl Strategy<Value = Detail> {
     prop_oneof![
         any::<u32>().prop_map(Detail::Fcntl),
         any::<u32>().prop_map(Detail::Ioctl),
@@ -234,7 +249,7 @@ fn name_use() -> impl Strategy<Value = NameUse> {
     )
 }
 
-fn name() -> impl Strategy<Value = Name> {
+pub(super) fn name() -> impl Strategy<Value = Name> {
     let targets = vec![
         PidTarget::Own,
         PidTarget::Child,

@@ -103,6 +103,10 @@ fn add(sum: &mut Image, image: Image) {
             None => sum.descriptors.push(without_reference(descriptor)),
         }
     }
+    for (call, (first, last)) in image.calls {
+        let known = sum.calls.entry(call).or_insert((first, last));
+        *known = (known.0.min(first), known.1.max(last));
+    }
     for name in image.names {
         let same = |known: &&mut NameUse| {
             known.call == name.call && known.what == name.what && known.stack == name.stack

@@ -6,7 +6,7 @@ use model::{
     descriptor::{Descriptor, Detail, Image, Name, NameUse, Object, Origin, Use},
     trace::Address,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How many descriptors that differ only by path, or by the number that was inherited, are apart.
 const APART: usize = 8;
@@ -61,6 +61,7 @@ pub struct Growing {
     bases: Vec<usize>,
     base_index: HashMap<Base, usize>,
     group_index: HashMap<(usize, Apart), usize>,
+    calls: BTreeMap<Sysno, (u64, u64)>,
     names: Vec<NameUse>,
     name_index: HashMap<(Sysno, Name, Option<u32>), usize>,
     /// Descriptors of others, who share the table.
@@ -94,12 +95,19 @@ impl Growing {
             bases: Vec::new(),
             base_index: HashMap::new(),
             group_index: HashMap::new(),
+            calls: BTreeMap::new(),
             names: Vec::new(),
             name_index: HashMap::new(),
             foreign: HashMap::new(),
             descriptors_cut: false,
             names_cut: false,
         }
+    }
+
+    /// A call that is entered.
+    pub fn called(&mut self, call: Sysno) {
+        let clock = self.clock;
+        self.calls.entry(call).or_insert((clock, clock)).1 = clock;
     }
 
     /// A descriptor that was made during this tick. `origin` names others by their records. Gives
@@ -319,6 +327,7 @@ impl Growing {
             entered_main: self.entered_main,
             descriptors: records,
             names: self.names,
+            calls: self.calls,
         }
     }
 

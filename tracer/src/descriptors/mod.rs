@@ -269,6 +269,9 @@ impl Follower {
         #[cfg(test)]
         tests::compare(self, &event);
         let plan = self.plan(event.sysno);
+        if let Some(image) = self.images.get_mut(&who.process) {
+            image.growing.called(event.sysno);
+        }
         if plan.is_empty() {
             return None;
         }
