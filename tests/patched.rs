@@ -1,5 +1,6 @@
-//! A program whose call sites are rewritten does what it does without, and the record is the same: the
-//! calls, their counts, values and sites, files, endpoints, how everything ended.
+//! A program whose call sites are rewritten does what it does without, and the record says the same:
+//! which calls, checks, marks, errors and file names there were, and how everything ended. Counts are
+//! compared where a program knows its own.
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
