@@ -8,7 +8,7 @@ use filter::{Action, CallRule, Ruleset};
 use model::{
     Access, Arch, Group, Policy, Sysno, Text,
     policy::{ArgumentRules, Entry, EvidenceKind, FileEntry, Origins, Settings, Withheld},
-    trace::{Address, EndpointOperation},
+    trace::EndpointOperation,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -307,15 +307,7 @@ fn network(policy: &Policy) -> String {
     let mut used = BTreeMap::<(EndpointOperation, String), usize>::new();
     for (operation, entries) in &policy.endpoints {
         for entry in entries {
-            let address = match &entry.address {
-                Address::Inet { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-                Address::Inet { host, port } => format!("{host}:{port}"),
-                Address::Unix { path, .. } => path.to_string(),
-                Address::Abstract { name } => format!("@{name}"),
-                Address::Netlink { .. } => "netlink".to_owned(),
-                Address::Other { family } => format!("family {family}"),
-            };
-            *used.entry((*operation, address)).or_default() += 1;
+            *used.entry((*operation, entry.address.to_string())).or_default() += 1;
         }
     }
     let mut out = format!("\n## Addresses: {}\n\n", used.len());

@@ -87,6 +87,22 @@ pub struct Role {
 impl Role {
     /// How many paths and numbers are kept: the first by name.
     pub const BOUND: usize = 8;
+
+    /// One of which nothing else is known yet.
+    pub fn new(source: Source, object: Object, chain: Vec<String>) -> Role {
+        Role {
+            source,
+            object,
+            chain,
+            paths: BTreeSet::new(),
+            more: false,
+            numbers: BTreeSet::new(),
+            from: BTreeSet::new(),
+            uses: BTreeMap::new(),
+            several: false,
+            crossed_exec: false,
+        }
+    }
 }
 
 /// How descriptors came to be.

@@ -8,7 +8,10 @@ use crate::{
     serial::{by_sysno, hex, is_zero, sysno_set},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// The record of one run of one command, with everything that it started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -465,6 +468,20 @@ pub enum Address {
         /// The number of the family.
         family: u16,
     },
+}
+
+/// As people read it: `127.0.0.1:80`, `[::1]:80`, `/run/socket`, `@abstract`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Inet { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Inet { host, port } => write!(f, "{host}:{port}"),
+            Address::Unix { path, .. } => write!(f, "{path}"),
+            Address::Abstract { name } => write!(f, "@{name}"),
+            Address::Netlink { .. } => f.write_str("netlink"),
+            Address::Other { family } => write!(f, "family {family}"),
+        }
+    }
 }
 
 /// A file that was mapped executable.

@@ -51,17 +51,8 @@ pub(crate) fn fold(trace: &Trace, image: &Image) -> Folded {
         ranks.note(&mut events, Event::Main, tick, tick);
     }
     for (descriptor, id) in image.descriptors.iter().zip(&roles) {
-        let role = confinement.roles.entry(*id).or_insert_with(|| Role {
-            source: source(descriptor),
-            object: descriptor.object,
-            chain: chain(descriptor.stack),
-            paths: BTreeSet::new(),
-            more: false,
-            numbers: BTreeSet::new(),
-            from: BTreeSet::new(),
-            uses: BTreeMap::new(),
-            several: false,
-            crossed_exec: false,
+        let role = confinement.roles.entry(*id).or_insert_with(|| {
+            Role::new(source(descriptor), descriptor.object, chain(descriptor.stack))
         });
         let copy = matches!(descriptor.origin, Origin::Duplicated { from: Some(_), .. });
         add(role, descriptor, &roles, *id, copy);

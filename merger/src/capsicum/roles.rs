@@ -140,22 +140,10 @@ pub(crate) fn variable(role: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
     fn roles_are_named_for_what_they_are() {
-        let role = |source, object| Role {
-            source,
-            object,
-            chain: Vec::new(),
-            paths: BTreeSet::new(),
-            more: false,
-            numbers: BTreeSet::new(),
-            from: BTreeSet::new(),
-            uses: BTreeMap::new(),
-            several: false,
-            crossed_exec: false,
-        };
+        let role = |source, object| Role::new(source, object, Vec::new());
         let open = |flags| describe(&role(Source::Opened { flags, relative: false }, Object::File));
         assert_eq!(open(0), "input file");
         assert_eq!(open(1 | 0o100 | APPEND), "log file opened with O_APPEND");

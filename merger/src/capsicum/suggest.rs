@@ -12,7 +12,6 @@ use model::{
     },
     confinement::{Confinement, Event, Id, Role, Source, Step},
     descriptor::Name,
-    trace::Address,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,22 +173,11 @@ fn ordinal(count: u64) -> String {
 pub(crate) fn name(name: &Name) -> String {
     match name {
         Name::Path { path, .. } | Name::Exec { path } => path.to_string(),
-        Name::Address { address, .. } => address_text(address),
+        Name::Address { address, .. } => address.to_string(),
         Name::Pid { target } => format!("process: {target:?}").to_lowercase(),
         Name::Child => "a child".to_owned(),
         Name::Ipc { name } => name.as_ref().map_or("a System V key".to_owned(), Text::to_string),
         Name::Kernel => "the machine's state".to_owned(),
-    }
-}
-
-fn address_text(address: &Address) -> String {
-    match address {
-        Address::Inet { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Address::Inet { host, port } => format!("{host}:{port}"),
-        Address::Unix { path, .. } => path.to_string(),
-        Address::Abstract { name } => format!("@{name}"),
-        Address::Netlink { .. } => "netlink".to_owned(),
-        Address::Other { family } => format!("family {family}"),
     }
 }
 
@@ -302,7 +290,7 @@ fn failure(step: &Step, view: &View<'_>) -> Failure {
             "CAP   process signal delivery not allowed".to_owned()
         }
         (_, Some(Name::Address { address, .. })) if freebsd == "sendmsg" => {
-            format!("CAP   restricted address lookup: {}", address_text(address))
+            format!("CAP   restricted address lookup: {address}")
         }
         _ => format!("CAP   system call not allowed: {freebsd}"),
     };
