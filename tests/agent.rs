@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::container::Container;
+use support::podman::{self, Podman};
 use support::run::Ran;
-use support::{find_program, missing, oci, plain, profgen, run, skip};
+use support::{oci, profgen, skip};
 use tempfile::TempDir;
 
 /// Two programs that run at the same time: one makes a directory, the other a link.
@@ -259,47 +260,25 @@ fn a_process_that_joins_a_container_is_recorded_too() {
 
 #[test]
 fn podman_hands_its_containers_over() {
-    if let Some(why) = oci::obstacle("crun").or_else(|| missing(["podman", "busybox"])) {
-        return skip(&why);
-    }
     let agent = Agent::start(&[]);
-    let home = tempfile::Builder::new().prefix("pa-").tempdir_in("/tmp").unwrap();
-    let at = |name: &str| home.path().join(name).display().to_string();
-    fs::create_dir_all(home.path().join("image/bin")).unwrap();
-    fs::create_dir_all(home.path().join("image/tmp")).unwrap();
-    fs::copy(find_program("busybox").unwrap(), at("image/bin/busybox")).unwrap();
     for runtime in ["crun", "runc"] {
-        if let Some(why) = missing([runtime]) {
+        if let Some(why) = Podman::obstacle(runtime) {
             skip(&why);
             continue;
         }
-        let (root, run_root) = (at("root"), at("run"));
-        let storage =
-            ["podman", "--root", &root, "--runroot", &run_root, "--storage-driver", "vfs"];
-        let manager = ["--cgroup-manager", "cgroupfs", "--events-backend", "file"];
-        let podman = |words: &[&str]| {
-            let all = [&storage[..], &manager, &["--runtime", runtime], words].concat();
-            run::run_command(plain::command(runtime, &all), Duration::from_secs(90))
-        };
-        let image = at("image.tar");
-        let tar = Command::new("tar").args(["-C", &at("image"), "-cf", &image, "."]).status();
-        assert!(tar.unwrap().success());
-        let imported = podman(&["import", &image, "profgen-agent-test"]);
-        assert_eq!(imported.status, 0, "{}", imported.stderr);
-
-        let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=512:512"];
-        let cgroups = if runtime == "crun" { &["--cgroups", "disabled"][..] } else { &[] };
-        let options = [&["run", "--rm", "--network", "none"], &limits[..], cgroups].concat();
+        let podman = Podman::new(runtime, &[]);
+        let options = [&["podman", "run", "--rm"], &podman.options()[..]].concat();
         let script = "busybox mkdir /tmp/d; busybox ls /tmp; exit 5";
-        let image = ["profgen-agent-test", "/bin/busybox", "sh", "-c", script];
-        let profile = at("recording.json");
+        let image = [podman::IMAGE, "/bin/busybox", "sh", "-c", script];
+        let profile = podman.at("recording.json").display().to_string();
         let metadata = format!("podman-{runtime}");
         let text = agent.profile(&["--metadata", &metadata, "--runtime", runtime]).to_string();
         fs::write(&profile, text).unwrap();
         for profile in [profile, agent.bundle(&metadata).join("seccomp.json").display().to_string()]
         {
             let security = format!("seccomp={profile}");
-            let ran = podman(&[&options[..], &["--security-opt", &security], &image].concat());
+            let words = [&options[..], &["--security-opt", &security], &image].concat();
+            let ran = podman.run(&words);
             assert_eq!((&*ran.stdout, ran.status), ("d\n", 5), "{profile}: {}", ran.stderr);
             let bundle = agent.finished(&metadata, 1);
             assert!(bundle.calls().contains("mkdir"));

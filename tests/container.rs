@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use support::bundle::Bundle;
 use support::docker::{self, Docker};
 use support::plain::{self, Plain};
+use support::podman::{self, Podman};
 use support::{PATH, find_program, fixtures, is_root, missing, profgen, run, skip, static_profgen};
 
 /// Runs on nothing but /bin/busybox.
@@ -358,47 +359,13 @@ fn bundles_of_runc_and_crun_are_recorded_and_stay_as_they_are() {
 
 #[test]
 fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
-    if !is_root() {
-        return skip("not root, with whose storage and cgroups podman is tried");
-    }
-    if let Some(why) = missing(["podman", "unshare", "mount", "busybox", "namespaces"]) {
-        return skip(&why);
-    }
-    let home = tempfile::Builder::new().prefix("pp-").tempdir_in("/tmp").unwrap();
-    let at = |name: &str| home.path().join(name).display().to_string();
-    for directory in ["image/bin", "image/tmp"] {
-        fs::create_dir_all(home.path().join(directory)).unwrap();
-    }
-    fs::copy(find_program("busybox").unwrap(), at("image/bin/busybox")).unwrap();
-    fs::copy(fixtures::build("extra-call").unwrap(), at("image/bin/extra-call")).unwrap();
     for runtime in ["runc", "crun"] {
-        if let Some(why) = missing([runtime]) {
+        if let Some(why) = Podman::obstacle(runtime) {
             skip(&why);
             continue;
         }
-        // The podman that profgen finds has its storage here, and this runtime.
-        let podman = find_program("podman").unwrap();
-        let wrapper = format!(
-            "#!/bin/sh\nexec {} --root {} --runroot {} --storage-driver vfs --cgroup-manager cgroupfs \
-             --events-backend file --runtime {runtime} \"$@\"\n",
-            podman.display(),
-            at("root"),
-            at("run")
-        );
-        fs::create_dir_all(at("bin")).unwrap();
-        fs::write(at("bin/podman"), wrapper).unwrap();
-        fs::set_permissions(at("bin/podman"), fs::Permissions::from_mode(0o755)).unwrap();
-        let path = format!("{}:{PATH}", at("bin"));
-        let import = format!("tar -C {} -c . | podman import - profgen-test", at("image"));
-        let mut command = Command::new("sh");
-        command.args(["-c", &import]).env("PATH", &path);
-        let imported = run::run_command(command, Duration::from_secs(60));
-        assert_eq!(imported.status, 0, "{}", imported.stderr);
-
-        // As far as a machine without systemd, with cgroups of version 1 and few descriptors lets podman go.
-        let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=512:512"];
-        let cgroups = if runtime == "crun" { &["--cgroups", "disabled"][..] } else { &[] };
-        let options = [&["--network", "none"], &limits[..], cgroups].concat();
+        let podman = Podman::new(runtime, &[&fixtures::build("extra-call").unwrap()]);
+        let options = podman.options();
         let script = "busybox echo hello; busybox ls /tmp; busybox id -u; exit 5";
         let bundle = Bundle::new();
         let (out, tracer) =
@@ -418,12 +385,10 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
             &words[..],
             &options,
             &["--user", "1000", "--read-only", "--cap-drop", "ALL"],
-            &["profgen-test", "busybox", "sh", "-c", script],
+            &[podman::IMAGE, "busybox", "sh", "-c", script],
         ]
         .concat();
-        let mut command = plain::command(runtime, &words);
-        command.env("PATH", &path);
-        let ran = run::run_command(command, Duration::from_secs(120));
+        let ran = podman.run(&words);
         assert_eq!((&*ran.stdout, ran.status), ("hello\n1000\n", 5), "{}", ran.stderr);
         assert!(
             ran.stderr.contains("verified: under its profile output and exit"),
@@ -435,11 +400,8 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
         let seccomp = format!("seccomp={out}/seccomp.json");
         for (security, denied) in [(&["--security-opt", &*seccomp][..], true), (&[], false)] {
             let run = [&["podman", "run", "--rm"], &options[..], security].concat();
-            let behind = ["profgen-test", "/bin/extra-call", "mkdir", "/bin/busybox"];
-            let mut command =
-                plain::command(runtime, &[&run[..], &behind, &["sh", "-c", script]].concat());
-            command.env("PATH", &path);
-            let ran = run::run_command(command, Duration::from_secs(60));
+            let behind = [podman::IMAGE, "/bin/extra-call", "mkdir", "/bin/busybox"];
+            let ran = podman.run(&[&run[..], &behind, &["sh", "-c", script]].concat());
             let said = ran.stderr.lines().find_map(|line| line.strip_prefix("extra-call: mkdir: "));
             assert_eq!(matches!(said, Some("1" | "38")), denied, "{said:?} {}", ran.stderr);
             assert_eq!((&*ran.stdout, ran.status), ("hello\n0\n", 5), "{}", ran.stderr);
@@ -456,9 +418,7 @@ fn an_image_in_podman_gets_a_profile_for_the_runtime_that_podman_has() {
             "-o",
             "/dev/null",
         ];
-        let mut command = plain::command(runtime, &emit);
-        command.env("PATH", &path);
-        let emitted = run::run_command(command, Duration::from_secs(60));
+        let emitted = podman.run(&emit);
         assert!(
             emitted.stderr.contains(&format!("podman: for {runtime} 1.")),
             "{}",

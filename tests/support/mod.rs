@@ -14,6 +14,7 @@ pub mod judge;
 pub mod oci;
 pub mod pitfall;
 pub mod plain;
+pub mod podman;
 pub mod run;
 pub mod strace;
 pub mod workload;

@@ -28,6 +28,7 @@ impl Plain {
     pub fn new(programs: &[(&Path, &str)], arguments: &[&str], no_new_privileges: bool) -> Plain {
         let directory =
             tempfile::Builder::new().prefix("profgen-plain-").tempdir().expect("make a directory");
+        fs::create_dir(directory.path().join("state")).expect("make a directory");
         for name in ["bin", "proc", "dev", "tmp", "etc"] {
             fs::create_dir_all(directory.path().join("rootfs").join(name))
                 .expect("make a directory");
@@ -53,7 +54,7 @@ impl Plain {
                 {"destination": "/proc", "type": "proc", "source": "proc"},
                 {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
             ],
-            "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}]},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}]},
         });
         let plain = Plain { directory, config };
         plain.write(&plain.config);
@@ -76,12 +77,27 @@ impl Plain {
         self.write(&config);
     }
 
-    /// The runtime's command that runs it under an id of its own.
+    /// Puts an annotation into the configuration.
+    pub fn annotate(&mut self, key: &str, value: &str) {
+        self.config["annotations"][key] = value.into();
+        self.write(&self.config);
+    }
+
+    /// The id under which it runs: unique on the machine.
+    pub fn id(&self) -> String {
+        self.directory.path().file_name().expect("a name").to_string_lossy().into_owned()
+    }
+
+    /// The runtime's command that runs it.
     pub fn run(&self, runtime: &str) -> Command {
         let bundle = self.path().display().to_string();
+        self.command(runtime, &["run", "--bundle", &bundle, &self.id()])
+    }
+
+    /// Another command of the runtime that runs it.
+    pub fn command(&self, runtime: &str, words: &[&str]) -> Command {
         let state = self.directory.path().join("state").display().to_string();
-        let id = self.directory.path().file_name().expect("a name").to_string_lossy().into_owned();
-        command(runtime, &[runtime, "--root", &state, "run", "--bundle", &bundle, &id])
+        command(runtime, &[&[runtime, "--root", &state], words].concat())
     }
 }
 
