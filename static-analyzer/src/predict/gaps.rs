@@ -65,7 +65,7 @@ impl Report<'_> {
                 });
                 if executes && phases.is_of_loader(node) {
                     self.assumptions.insert(NOT_A_COMMAND.to_owned());
-                } else if executes && !held(&site.arguments[0]) {
+                } else if executes && !numbers.is_held(node, &site.arguments[0]) {
                     let what = "a program is executed under a name that may be computed".to_owned();
                     self.gap(reach, GapKind::ExecName, node, site.at, what);
                 }
