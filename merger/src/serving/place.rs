@@ -112,12 +112,8 @@ fn first(confinement: &Confinement, timeline: &Timeline) -> Option<Wait> {
     let serves = timeline.0.keys().filter_map(role_of).any(table::serves);
     let waits = timeline.0.iter().filter_map(|(event, span)| {
         let Event::Use(id, key) = event else { return None };
-        let role = confinement.roles.get(id)?;
-        table::waits(role, key, serves).then(|| Wait {
-            moment: span.first,
-            role: *id,
-            key: key.clone(),
-        })
+        let row = table::waits(confinement.roles.get(id)?, key, serves)?;
+        Some((row, Wait { moment: span.first, role: *id, key: key.clone() }))
     });
-    waits.min_by_key(|wait| wait.moment)
+    waits.min_by_key(|(row, wait)| (wait.moment, *row)).map(|(_, wait)| wait)
 }

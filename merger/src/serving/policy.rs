@@ -33,7 +33,7 @@ pub fn choose(policy: &Policy, program: Option<&str>) -> Result<(Text, Phase), N
         return Err(NoPhase::NoTimeline);
     }
     if let Some(wanted) = program {
-        all.retain(|path, _| path.to_string() == wanted || path.base_name().to_string() == wanted);
+        all.retain(|path, _| path.to_string() == wanted || path.base_name() == wanted);
         if all.is_empty() {
             return Err(NoPhase::Unknown(wanted.to_owned()));
         }

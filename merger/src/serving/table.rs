@@ -28,11 +28,14 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
 // linux/net.h
 const SOCK_DGRAM: u16 = 2;
 
-/// The calls of a use of a role that wait for work, where the process has a socket to serve by.
-pub(super) fn waits(role: &Role, key: &UseKey, serves: bool) -> bool {
+/// Whether a use of a role waits for work, in a process with a socket to serve by or without: which
+/// row says so.
+pub(super) fn waits(role: &Role, key: &UseKey, serves: bool) -> Option<usize> {
     let kinds = kinds(role);
-    let row = |row: &&Row| row.job == "wait" && row.call == key.call;
-    ROWS.iter().filter(row).any(|row| kinds.contains(row.of) && (row.of != "epoll" || serves))
+    ROWS.iter().position(|row| {
+        let known = row.job == "wait" && row.call == key.call && kinds.contains(row.of);
+        known && (row.of != "epoll" || serves)
+    })
 }
 
 /// Whether requests come in by it.
