@@ -115,8 +115,8 @@ fn check(name: &'static str, requests: &[&str], tried: [&str; 2], at: &str) {
     assert!(notes.contains(at), "{notes}");
     assert!(notes.contains("from observation only"), "{notes}");
     server.profgen(&["emit", "bpf", "--phase", "serving", "bundle", "-o", "enter.bpf"]);
-    let words = ["-DSERVING", &*server.path("enter.c").to_string_lossy(), "-lseccomp"];
-    let confined = server.build(&words.map(Path::new));
+    let enter = server.path("enter.c");
+    let confined = server.build(&[Path::new("-DSERVING"), &enter, Path::new("-lseccomp")]);
     let filter = server.path("enter.bpf");
     for (program, filter) in [(&confined, None), (&plain, Some(&*filter))] {
         assert_eq!(server.serve(program, filter, requests), answers, "under {filter:?}");
