@@ -554,9 +554,22 @@ pub struct EmitArguments {
     /// `capabilities` for one consumer alone: docker, kubernetes, systemd or oci
     #[arg(long = "as", value_name = "FORM")]
     pub form: Option<String>,
+    /// `bpf` and `c`: only what a program needs from where on it serves, by the time line that `trace
+    /// --engine ptrace --no-patch` records. `c` is then a function for libseccomp
+    #[arg(long, value_enum, value_name = "PHASE")]
+    pub phase: Option<PhaseArgument>,
+    /// With --phase: of which program, its path or its file's name [default: the only server]
+    #[arg(long, value_name = "PROGRAM", requires = "phase")]
+    pub program: Option<String>,
     /// Do not say what the format cannot express
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PhaseArgument {
+    /// From where on it only serves
+    Serving,
 }
 
 fn format_names() -> Vec<&'static str> {

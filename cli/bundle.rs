@@ -271,6 +271,7 @@ fn report(policy: &Policy, landlock: &LandlockPolicy) -> anyhow::Result<String> 
     ];
     let confined = merger::capsicum::section(policy);
     if !policy.confinement.is_empty() {
+        sections.push(("Start-up and serving".to_owned(), merger::serving::section(policy)));
         sections.push(("Capsicum: how the programs could confine themselves".to_owned(), confined));
     }
     let context = Context {

@@ -5,23 +5,38 @@ use crate::{
     exit::{Failure, Status, say},
     files, runtime,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use filter::{Denied, Ruleset};
-use merger::paths::{PathOptions, landlock};
+use merger::{
+    paths::{PathOptions, landlock},
+    serving::{choose, policy_of},
+};
 use model::{Policy, landlock::LandlockPolicy, policy::EvidenceKind};
 use profiles::{
     Options, Rendered, bpf, capabilities, capsicum, kubernetes,
     landlock::Form,
     runtime::{Runtime, Target, targets},
+    serving,
     systemd::{self, Service},
 };
 use std::{collections::BTreeSet, fs, path::Path};
 
 pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
     let policy = files::policy(&arguments.policy)?;
-    let (bytes, notes) = match &arguments.format[..] {
-        bpf::RAW => (bpf::raw(&filter_of(&policy)).context(CANNOT)?, Vec::new()),
-        name => {
+    let (policy, heading) = phase(policy, arguments)?;
+    let (bytes, notes) = match (&arguments.format[..], heading) {
+        (bpf::RAW, Some(heading)) => {
+            let at = format!("load it {}", heading.place);
+            let notes = [at].into_iter().chain(heading.notes).collect();
+            (bpf::raw(&filter_of(&policy)).context(CANNOT)?, notes)
+        }
+        (bpf::SOURCE, Some(heading)) => {
+            let Rendered { text, notes } =
+                serving::source(&policy, &heading).map_err(anyhow::Error::new)?;
+            (text.into_bytes(), notes)
+        }
+        (bpf::RAW, None) => (bpf::raw(&filter_of(&policy)).context(CANNOT)?, Vec::new()),
+        (name, _) => {
             let Rendered { text, notes } = text(name, &policy, arguments)?;
             (text.into_bytes(), notes)
         }
@@ -33,6 +48,39 @@ pub fn emit(arguments: &EmitArguments) -> Result<Status, Failure> {
         }
     }
     Ok(Status::Code(0))
+}
+
+/// The policy of the phase that was asked for, and what there is to say of it.
+fn phase(
+    policy: Policy,
+    arguments: &EmitArguments,
+) -> anyhow::Result<(Policy, Option<serving::Heading>)> {
+    if arguments.phase.is_none() {
+        return Ok((policy, None));
+    }
+    if ![bpf::RAW, bpf::SOURCE].contains(&&arguments.format[..]) {
+        bail!("--phase is for the formats bpf and c, not for {}", arguments.format);
+    }
+    let (program, phase) = choose(&policy, arguments.program.as_deref())?;
+    let serving = policy_of(&policy, &phase);
+    let mut notes =
+        vec!["it is from observation only: what no run made while it served is denied".to_owned()];
+    let kept: Vec<String> = phase.kept.keys().map(|sysno| sysno.label().into_owned()).collect();
+    if !kept.is_empty() {
+        notes.push(format!(
+            "allowed though only start-up made them, as malloc and threads come to them at any \
+             time: {}",
+            kept.join(", ")
+        ));
+    }
+    notes.extend(phase.notes);
+    let heading = serving::Heading {
+        program: program.to_string(),
+        place: phase.place.words,
+        chain: phase.place.chain,
+        notes,
+    };
+    Ok((serving, Some(heading)))
 }
 
 const CANNOT: &str = "cannot compile the policy";

@@ -12,6 +12,7 @@
 //! * [`paths`]: the policy in the terms of Landlock
 //! * [`capabilities`]: the capabilities that runs may have needed
 //! * [`capsicum`]: how the programs could confine themselves, and from when on
+//! * [`serving`]: from when on a program only serves, and what it needs then
 //! * `derive`: what follows from the allowed calls: variants and implied calls
 //! * `names`: names that a run makes up
 //! * [`diff`]: what changed from one policy or profile to another
@@ -28,6 +29,7 @@ mod join;
 mod names;
 pub mod paths;
 mod report;
+pub mod serving;
 mod strategy;
 mod words;
 

@@ -12,6 +12,7 @@
 //! * [`capsicum`]: suggestions for FreeBSD, as a document and as a listing in C
 //! * [`kubernetes`], [`systemd`]: formats that take more than a policy
 //! * [`bpf`]: the compiled filter, as bytes and as a text in C
+//! * [`serving`]: the serving phase as a function in C
 //! * [`landlock`]: formats of Landlock's rules, which take those and not a policy
 //! * [`runtime`]: the table of those
 //! * [`handover`]: the profile that announces calls to `profgen agent`
@@ -34,6 +35,7 @@ mod podman;
 pub mod read;
 pub mod runtime;
 mod seccomp;
+pub mod serving;
 pub mod systemd;
 
 use model::Policy;

@@ -20,3 +20,4 @@ pub(crate) use fold::of_trace;
 pub use replay::{Allowed, Violation, replay};
 pub use section::{explain, section};
 pub use suggest::suggestions;
+pub(crate) use suggest::{name, ordinal};

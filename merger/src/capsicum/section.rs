@@ -1,10 +1,10 @@
 //! What a suggestion says, for people: the section of report.md and `profgen explain`.
 
 use super::suggest::{only_at_start, suggestions};
-use crate::words::{counted, markdown, some};
+use crate::words::{markdown, some};
 use model::{
-    Policy, Sysno, Text,
-    capsicum::{Limit, Serving, Suggestion, fcntl_name, ioctl_name},
+    Policy, Text,
+    capsicum::{Limit, Suggestion, fcntl_name, ioctl_name},
 };
 use std::collections::BTreeSet;
 
@@ -115,9 +115,6 @@ fn one(policy: &Policy, program: &Text, suggestion: &Suggestion) -> Vec<String> 
     if !only.is_empty() {
         lines.push(format!("\nOnly start-up names: {}.", markdown(&some(only.iter(), LINES))));
     }
-    if let Some(serving) = &suggestion.serving {
-        lines.extend(phases(serving));
-    }
     for inherited in &suggestion.close {
         lines.push(format!(
             "\nInherited and not used (the launcher should close it): {}.",
@@ -135,28 +132,6 @@ fn cut(mut lines: Vec<String>) -> Vec<String> {
     if count > LINES {
         lines.truncate(LINES);
         lines.push(format!("* and {} more", count - LINES));
-    }
-    lines
-}
-
-/// What Linux can lock down at the same place.
-fn phases(serving: &Serving) -> Vec<String> {
-    let names = |calls: &BTreeSet<Sysno>| {
-        let names: Vec<String> = calls.iter().map(|sysno| format!("`{sysno}`")).collect();
-        if names.is_empty() { "none".to_owned() } else { some(names.iter(), 2 * LINES) }
-    };
-    let mut lines = vec![format!(
-        "\nOn Linux, from the same place on, {} remain. Only \
-         start-up makes: {}.",
-        counted(serving.calls.len(), "system call"),
-        names(&serving.start_up)
-    )];
-    if serving.strict {
-        lines.push(
-            "\nWhat remains fits the strict mode of seccomp(2), read, write, exit and rt\\_sigreturn, \
-             where the program ends by exit(2) and not by exit\\_group(2)."
-                .to_owned(),
-        );
     }
     lines
 }

@@ -161,7 +161,8 @@ fn after(program: &Text, view: &View<'_>, place: &Place, step: &Step) -> String 
     text
 }
 
-fn ordinal(count: u64) -> String {
+/// `second `, and nothing where there is one only.
+pub(crate) fn ordinal(count: u64) -> String {
     const WORDS: [&str; 10] = [
         "", "", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ", "ninth ",
     ];
