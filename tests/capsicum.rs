@@ -182,6 +182,13 @@ fn gzip_takes_what_it_sets_on_its_output() {
 }
 
 #[test]
+fn ls_looks_nothing_up_in_a_directory_that_it_only_asks_about() {
+    let (suggestion, _directory) = suggest(&["ls"]);
+    // glibc asks by newfstatat with AT_EMPTY_PATH.
+    assert_eq!(limit(&suggestion, "directory").rights, rights(&["READ", "FSTAT"]));
+}
+
+#[test]
 fn getent_resolves_by_casper() {
     let (suggestion, _directory) = suggest(&["getent", "ahosts", "localhost"]);
     let ids: Vec<&str> = suggestion.remedies.iter().map(|remedy| &*remedy.id).collect();

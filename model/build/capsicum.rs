@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const MODES: [&str; 4] = ["yes", "no", "newer", "linux"];
 const VERDICTS: [&str; 6] = ["yes", "own", "relative", "newer", "no", "linux"];
-const CONDITIONS: [&str; 18] = [
+const CONDITIONS: [&str; 20] = [
     "-",
     "tell",
     "seek",
@@ -21,6 +21,8 @@ const CONDITIONS: [&str; 18] = [
     "no-address",
     "passed",
     "directory",
+    "itself",
+    "path",
     "open",
     "open:read",
     "open:write",

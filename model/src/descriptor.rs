@@ -341,6 +341,9 @@ pub enum Detail {
     Passed,
     /// It was in a set of poll(2), select(2) and their like.
     Polled,
+    /// A call that takes a directory and a path had no path: AT_EMPTY_PATH, or a null pointer. It is
+    /// about the descriptor itself.
+    Itself,
 }
 
 /// A use of a global name: of anything that a process in capability mode cannot reach but through a

@@ -222,6 +222,32 @@ impl<'a> Numbers<'a> {
         self.callers.get(&node).cloned().unwrap_or_default()
     }
 
+    /// Whether a value is the address of something that does not change, or 0, wherever it comes from.
+    pub fn is_held(&mut self, node: Node, atoms: &[Atom]) -> bool {
+        let mut left: Vec<(Node, Atom)> = atoms.iter().map(|&atom| (node, atom)).collect();
+        let mut known: FxHashSet<(Node, Atom)> = left.iter().copied().collect();
+        while let Some((node, atom)) = left.pop() {
+            let (module, _) = self.reach.of(node);
+            match atom {
+                Atom::Const(0) => {}
+                Atom::Address(address) if self.program.elf(module).is_constant(address) => {}
+                Atom::Entry(_) if !self.reach.is_taken(node) && !self.reach.is_root(node) => {
+                    for (caller, at) in self.callers_of(node) {
+                        let given = self.given(caller, at, atom).into_iter();
+                        left.extend(
+                            given.map(|atom| (caller, atom)).filter(|&asked| known.insert(asked)),
+                        );
+                    }
+                }
+                _ => return false,
+            }
+            if known.len() > VALUE_QUESTIONS_MAX {
+                return false;
+            }
+        }
+        true
+    }
+
     /// What a caller hands over at a place, as the called function sees it.
     pub fn given(&mut self, caller: Node, at: u64, atom: Atom) -> Vec<Atom> {
         let Some(state) = self.state(caller, at) else { return vec![Atom::Any] };

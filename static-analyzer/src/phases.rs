@@ -21,6 +21,17 @@ pub struct Phases<'a> {
     pub before: Option<Reach<'a>>,
     /// From then on.
     pub after: Option<Reach<'a>>,
+    /// In all of it, but for what nothing except the start of the interpreter itself leads to;
+    /// `None` when there is no interpreter.
+    started: Option<Reach<'a>>,
+}
+
+impl Phases<'_> {
+    /// Whether nothing but the interpreter's own start leads to a function of it.
+    pub fn is_of_loader(&self, node: Node) -> bool {
+        self.started.as_ref().is_some_and(|started| !started.is_live(node))
+            && self.after.as_ref().is_none_or(|after| !after.is_live(node))
+    }
 }
 
 /// Finds out what is live.
@@ -33,8 +44,9 @@ pub fn of<'a>(
     all(program, &mut reach, interpreter);
     let mut all = reach;
     more(&mut all);
+    let started = interpreter.map(|interpreter| started(program, &all, interpreter, more));
     let (Some((node, main)), Some(exit)) = (find_main(program, &all), exit(program)) else {
-        return Phases { all, before: None, after: None };
+        return Phases { all, before: None, after: None, started };
     };
     let mut before = Reach::new(program);
     before.skip(node, main);
@@ -47,7 +59,7 @@ pub fn of<'a>(
     survivors(program, &before, interpreter, &mut after);
     after.run();
     more(&mut after);
-    Phases { all, before: Some(before), after: Some(after) }
+    Phases { all, before: Some(before), after: Some(after), started }
 }
 
 /// What is live in the whole of the program's life, without what it opens.
@@ -55,6 +67,25 @@ pub fn all(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>)
     begin(program, reach, interpreter);
     end(program, reach);
     reach.run();
+}
+
+/// What is live if the interpreter has started already.
+fn started<'a>(
+    program: &'a Program,
+    all: &Reach<'a>,
+    interpreter: usize,
+    more: &dyn Fn(&mut Reach<'a>),
+) -> Reach<'a> {
+    let mut reach = Reach::new(program);
+    if !program.precision().demand {
+        reach.everything();
+    }
+    enter(program, &mut reach);
+    end(program, &mut reach);
+    survivors(program, all, Some(interpreter), &mut reach);
+    reach.run();
+    more(&mut reach);
+    reach
 }
 
 /// The first instruction, and what runs before `main`.
@@ -66,6 +97,11 @@ fn begin(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
         let address = program.elf(interpreter).entry;
         reach.root(Place { module: interpreter, address });
     }
+    enter(program, reach);
+}
+
+/// What runs before `main` once the loader has done its own part.
+fn enter(program: &Program, reach: &mut Reach<'_>) {
     reach.root(Place { module: 0, address: program.elf(0).entry });
     for module in core(program) {
         initialise(program, reach, module);

@@ -297,8 +297,13 @@ fn one(
         }
     };
     let phases = phases::of(&program, interpreter, &more);
-    let mut report =
-        Report { files, program: &program, calls: BTreeMap::new(), gaps: BTreeSet::new() };
+    let mut report = Report {
+        files,
+        program: &program,
+        calls: BTreeMap::new(),
+        gaps: BTreeSet::new(),
+        assumptions: BTreeSet::new(),
+    };
     report.sites(&phases);
     for missing in &missing {
         report.gaps.insert(Gap {
@@ -310,7 +315,8 @@ fn one(
         });
     }
     let calls = report.calls;
-    let assumptions = assumptions(options, &opened, &calls);
+    let mut assumptions = assumptions(options, &opened, &calls);
+    assumptions.append(&mut report.assumptions);
     let gaps = report.gaps.into_iter().collect();
     let script = (path != executable).then(|| Text::from(executable.as_path()));
     let mut inputs = vec![executable.clone()];

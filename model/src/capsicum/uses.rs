@@ -43,6 +43,8 @@ enum Condition {
     NoAddress,
     Passed,
     Directory,
+    Itself,
+    Path,
     Open,
     OpenRead,
     OpenWrite,
@@ -143,6 +145,9 @@ impl Condition {
             (Condition::Passed, detail) => detail == Some(Detail::Passed),
             (_, Some(Detail::Passed)) => false,
             (Condition::Any, _) => true,
+            (Condition::Itself, detail) => detail == Some(Detail::Itself),
+            (Condition::Path, detail) => detail != Some(Detail::Itself),
+            (Condition::Directory, Some(Detail::Itself)) => false,
             (Condition::Directory, _) => object == Object::Directory,
             (Condition::Tell, Some(Detail::Seek { tell })) => tell,
             (Condition::Seek, Some(Detail::Seek { tell })) => !tell,
@@ -214,6 +219,15 @@ mod tests {
         assert_eq!(of("lseek", 0, Some(Detail::Seek { tell: true }), file), "CAP_SEEK_TELL");
         assert_eq!(of("newfstatat", 0, None, file), "CAP_FSTAT");
         assert_eq!(of("newfstatat", 0, None, Object::Directory), "CAP_FSTATAT");
+        let itself = |call, argument| of(call, argument, Some(Detail::Itself), Object::Directory);
+        assert_eq!(itself("newfstatat", 0), "CAP_FSTAT");
+        assert_eq!(itself("statx", 0), "CAP_FSTAT");
+        assert_eq!(itself("fchownat", 0), "CAP_FCHOWN");
+        assert_eq!(itself("fchmodat2", 0), "CAP_FCHMOD");
+        assert_eq!(itself("utimensat", 0), "CAP_FUTIMES");
+        assert_eq!(itself("linkat", 0), "CAP_LINKAT_SOURCE");
+        assert_eq!(itself("execveat", 0), "CAP_READ, CAP_FEXECVE");
+        assert_eq!(of("fchownat", 0, None, Object::Directory), "CAP_FCHOWNAT");
         assert_eq!(of("sendto", 0, Some(Detail::Addressed(true)), file), "CAP_WRITE, CAP_CONNECT");
         assert_eq!(of("sendmsg", 0, Some(Detail::Passed), file), "");
         assert_eq!(of("epoll_ctl", 2, Some(Detail::EpollOp(1)), file), "CAP_EVENT");

@@ -232,6 +232,7 @@ pub(super) fn detail() -> impl Strategy<Value = Detail> {
         (0..3_u32).prop_map(Detail::Shutdown),
         Just(Detail::Passed),
         Just(Detail::Polled),
+        Just(Detail::Itself),
     ]
 }
 

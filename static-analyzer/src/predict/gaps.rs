@@ -7,6 +7,7 @@ use crate::{
     flow::Target,
     link::Place,
     numbers::Numbers,
+    phases::Phases,
     reach::{Node, Reach, callee},
     value::Atom,
 };
@@ -21,9 +22,14 @@ const FINDERS: [(&[u8], usize, &str); 4] = [
     (b"dlvsym", 1, "a symbol is looked up under a computed name"),
 ];
 
+/// A loader that is started as a command may execute what it is given (glibc's does so with static
+/// programs, elf/rtld.c); the kernel starts it for the program, and then there is nothing to execute.
+const NOT_A_COMMAND: &str = "the dynamic loader is started by the kernel for the program, not as a command with the program as argument: it executes nothing under a computed name as it starts";
+
 impl Report<'_> {
     /// Libraries and programs whose names are not in the code: what they do is not predicted.
-    pub(super) fn computed_names(&mut self, reach: &Reach<'_>, numbers: &mut Numbers<'_>) {
+    pub(super) fn computed_names(&mut self, phases: &Phases<'_>, numbers: &mut Numbers<'_>) {
+        let reach = &phases.all;
         // Which argument is the name.
         let finders: Vec<(Place, Reg, &str)> = FINDERS
             .iter()
@@ -57,7 +63,9 @@ impl Report<'_> {
                         .is_some_and(|sysno| matches!(sysno.name(), Some("execve" | "execveat"))),
                     _ => false,
                 });
-                if executes && !held(&site.arguments[0]) {
+                if executes && phases.is_of_loader(node) {
+                    self.assumptions.insert(NOT_A_COMMAND.to_owned());
+                } else if executes && !numbers.is_held(node, &site.arguments[0]) {
                     let what = "a program is executed under a name that may be computed".to_owned();
                     self.gap(reach, GapKind::ExecName, node, site.at, what);
                 }

@@ -32,6 +32,8 @@ pub struct Report<'a> {
     pub calls: BTreeMap<Sysno, PredictedCall>,
     /// What could not be resolved.
     pub gaps: BTreeSet<Gap>,
+    /// On what that rests beside what every prediction rests on.
+    pub assumptions: BTreeSet<String>,
 }
 
 impl Report<'_> {
@@ -71,7 +73,7 @@ impl Report<'_> {
                 }
             }
         }
-        self.computed_names(reach, &mut numbers);
+        self.computed_names(phases, &mut numbers);
         for (sysno, known) in arguments.known() {
             if let Some(call) = self.calls.get_mut(&sysno) {
                 call.arguments = known;

@@ -292,7 +292,8 @@ impl Follower {
         for relative in &plan.relative {
             if let Some(number) = relative.descriptor(&event) {
                 let argument = relative.directory as u8;
-                let detail = open_flags.map(Detail::Open);
+                let itself = || relative.is_empty(&event).then_some(Detail::Itself);
+                let detail = open_flags.map(Detail::Open).or_else(itself);
                 uses.extend(self.use_one(table, who.process, &event, number, argument, detail));
             }
         }

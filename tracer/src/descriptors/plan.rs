@@ -234,6 +234,13 @@ impl Relative {
         let read = memory::read(event.tid, pointer, &mut first).is_ok();
         (pointer == 0 || read && first[0] != b'/').then_some(directory)
     }
+
+    /// Whether there is no path: the call is about the descriptor itself.
+    pub fn is_empty(&self, event: &Event) -> bool {
+        let mut first = [1_u8];
+        let pointer = event.args[self.path];
+        pointer == 0 || memory::read(event.tid, pointer, &mut first).is_ok() && first[0] == 0
+    }
 }
 
 /// The descriptors of a set that a call carries, and how they are used.
