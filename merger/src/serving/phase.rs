@@ -110,10 +110,11 @@ fn server(policy: &Policy, program: &Text, kept: &Kept) -> Option<Phase> {
         notes.insert("calls of runs without a time line are among them".to_owned());
         serving.extend(untimed);
     }
-    let late = names(&executed, true).into_iter().chain(names(&forked, true)).collect();
-    let early: BTreeSet<String> =
-        names(&executed, false).into_iter().chain(names(&forked, false)).collect();
-    let names = early.difference(&late).cloned().collect();
+    // As with the calls, a child of the serving phase names what it names from its birth on.
+    let late = names(&executed, true).into_iter().chain(names(&forked, !spawns));
+    let late: BTreeSet<String> = late.collect();
+    let all = names(&executed, false).into_iter().chain(names(&forked, false));
+    let names = all.filter(|name| !late.contains(name)).collect();
     Some(Phase { notes, names, ..Phase::new(true, workers, place, serving) })
 }
 

@@ -46,7 +46,7 @@ fn server(policy: &Policy, program: &Text, phase: &Phase) -> Vec<String> {
         ),
     ];
     lines.extend(phase.place.chain.iter().map(|frame| format!("    at {frame}")));
-    lines.extend(phase.notes.iter().map(|note| format!("\n{}.", markdown(note))));
+    lines.extend(phase.notes.iter().map(|note| format!("\nNote: {}.", markdown(note))));
     lines.push(format!("\nOnly start-up makes: {}.", calls(&phase.start_up)));
     if !phase.names.is_empty() {
         lines.push(format!(

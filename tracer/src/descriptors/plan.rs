@@ -77,6 +77,9 @@ pub struct Plan {
     pub uses: Vec<Usage>,
     /// Paths that may be relative to one.
     pub relative: Vec<Relative>,
+    /// It has a path that is relative to the working directory: the call names it, whatever else it
+    /// does.
+    path: bool,
     /// Descriptors in memory.
     pub set: Set,
     /// The argument with the flags of an open: in memory where it is an open_how.
@@ -142,6 +145,7 @@ impl Plan {
             rule,
             uses: uses.map(|(argument, _)| Usage { argument, how: detail(argument) }).collect(),
             relative: relative.collect(),
+            path: at(Kind::Path).is_some(),
             set,
             open_flags: open_flags.map(|at| (at, false)).or(at(Kind::OpenHow).map(|at| (at, true))),
             target: at(Kind::Pid),
@@ -154,6 +158,7 @@ impl Plan {
         self.rule.is_none()
             && self.uses.is_empty()
             && self.relative.is_empty()
+            && !self.path
             && self.set == Set::No
             && self.target.is_none()
     }

@@ -105,6 +105,16 @@ fn tables_are_those_of_the_kernel_at_any_moment() {
 }
 
 #[test]
+fn a_call_that_has_nothing_but_a_path_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = directory.path().join("made").display().to_string();
+    let trace = traced(&["mkdir", &made]);
+    let made = model::Text::from(made.as_str());
+    let named = |name: &NameUse| matches!(&name.what, Name::Path { path, .. } if *path == made);
+    assert!(trace.images.iter().flat_map(|image| &image.names).any(named), "{:#?}", trace.images);
+}
+
+#[test]
 fn cmp_reads_its_two_files_and_names_them_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
