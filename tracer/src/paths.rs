@@ -5,7 +5,10 @@
 //! automount of the last component.
 
 use crate::checks::{Credentials, Owner};
-use libc::{AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS};
+use libc::{
+    AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+};
 use model::{Text, capability::Check, trace::FileKind};
 use nix::{
     errno::Errno,
@@ -18,6 +21,9 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 use supervisor::procfs;
+
+/// Below these a path may mean another file in each process.
+const OF_PROCESS: [&[u8]; 2] = [b"/proc/", b"/dev/"];
 
 /// A file as a call named it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -192,6 +198,9 @@ impl Namer<'_> {
 
     /// Where the path leads now, and what is there.
     fn look(&self, base: Base, path: &Text, named: &Text, follow: bool) -> (Option<Text>, Looked) {
+        if let Some(looked) = self.look_plainly(base, path.as_bytes(), named, follow) {
+            return (None, looked);
+        }
         match self.open(base, path.as_bytes(), named, follow) {
             Ok(fd) => {
                 let (kind, owner) = self.facts(&fd);
@@ -204,6 +213,36 @@ impl Namer<'_> {
             Err(Errno::ENOTDIR) => (None, Looked::Absent),
             Err(_) => (None, Looked::Unknown),
         }
+    }
+
+    /// The same for a path that goes through no link and never back: what it leads to, or would, lies
+    /// where it is named, and the kernel need not be asked where. `None` when it may lie elsewhere.
+    fn look_plainly(&self, base: Base, path: &[u8], named: &Text, follow: bool) -> Option<Looked> {
+        let goes_back = path.split(|&byte| byte == b'/').any(|part| part == b"..");
+        let of_process = OF_PROCESS.iter().any(|prefix| named.as_bytes().starts_with(prefix));
+        if goes_back || of_process || self.view.root.is_some() {
+            return None;
+        }
+        let flags = if follow { 0 } else { O_NOFOLLOW };
+        let opened = if path.first() == Some(&b'/') {
+            open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS)
+        } else {
+            open(self.open_base(base).ok()?.as_raw_fd(), path, flags, RESOLVE_NO_SYMLINKS)
+        };
+        match opened {
+            Ok(fd) => {
+                let (kind, owner) = self.facts(&fd);
+                Some(Looked::There(kind, owner))
+            }
+            // A link before what is missing would have been ELOOP.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Some(Looked::Absent),
+            Err(_) => None,
+        }
+    }
+
+    fn open_base(&self, base: Base) -> nix::Result<OwnedFd> {
+        let start = format!("/proc/{}/{}", self.tid, base.proc_name());
+        open(AT_FDCWD, start.as_bytes(), 0, 0)
     }
 
     fn open(&self, base: Base, path: &[u8], named: &Text, follow: bool) -> nix::Result<OwnedFd> {
@@ -232,8 +271,7 @@ impl Namer<'_> {
         if path.first() == Some(&b'/') {
             return open(AT_FDCWD, path, flags, RESOLVE_NO_MAGICLINKS);
         }
-        let start = format!("/proc/{}/{}", self.tid, base.proc_name());
-        let start = open(AT_FDCWD, start.as_bytes(), 0, 0)?;
+        let start = self.open_base(base)?;
         let path = if path.is_empty() { b"." } else { path };
         open(start.as_raw_fd(), path, flags, RESOLVE_NO_MAGICLINKS)
     }
@@ -241,7 +279,7 @@ impl Namer<'_> {
     /// Paths that mean another file in each process, as profgen can open them; `process` is the
     /// number that the process has in the /proc that it sees.
     fn own_name(&self, bytes: &[u8], process: i32) -> Option<Vec<u8>> {
-        if !bytes.starts_with(b"/proc/") && !bytes.starts_with(b"/dev/") {
+        if !OF_PROCESS.iter().any(|prefix| bytes.starts_with(prefix)) {
             return None;
         }
         let own = format!("/proc/{process}");
@@ -443,6 +481,10 @@ mod tests {
             (at("link/none"), beside, Some(FileKind::Absent))
         );
         assert_eq!(place(&at("no/where"), true), (at("no/where"), None, Some(FileKind::Absent)));
+        let through = Some(at("real"));
+        assert_eq!(place(&at("link/"), false), (at("link"), through, Some(FileKind::Directory)));
+        assert_eq!(place(&at("real/"), true), (at("real"), None, Some(FileKind::Directory)));
+        assert_eq!(place(&at("real/file/x"), true).2, Some(FileKind::Absent));
         let twisted = place(&at("link/../real//./file"), true);
         assert_eq!(twisted.1, Some(at("real/file")));
     }

@@ -407,7 +407,7 @@ impl Patcher {
 
 /// The sort of call that an event is, when calls like it may pass.
 fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
-    if !plan.repeats() {
+    if !plan.repeats(&event.args) {
         return None;
     }
     let values = plan.values.iter().map(|value| {
@@ -415,12 +415,7 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
         let argument = event.args[value.index];
         Some(Value { argument: value.index, wide: mask == u64::MAX, value: argument & mask })
     });
-    // One stub per descriptor: its uses are counted apart.
-    let descriptors = plan.descriptors().map(|argument| {
-        let value = u64::from(event.args[argument] as u32);
-        Some(Value { argument, wide: false, value })
-    });
-    let values = values.chain(descriptors).collect::<Option<_>>()?;
+    let values = values.collect::<Option<_>>()?;
     Some(Sort { number: event.sysno.number(), values })
 }
 
