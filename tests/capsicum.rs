@@ -9,7 +9,7 @@ use merger::capsicum::{replay, suggestions};
 use model::{
     Policy, Trace,
     capsicum::{Limit, Rights, Suggestion, Suggestions},
-    document::from_json,
+    document::{from_json, to_json},
     policy::Settings,
 };
 use support::bundle::Bundle;
@@ -38,7 +38,35 @@ fn check(name: &str) {
     bundle.trace_with(&Scene::prepare(&workload), "ptrace", &["--no-patch"]);
     let traces = traces(&bundle.trace_files());
     let suggested = suggestions(&merged(&traces));
+    is_valid(&suggested);
+    compiles(&suggested);
     holds_and_is_least(&traces, &suggested);
+}
+
+/// The document is as its schema says.
+fn is_valid(suggested: &Suggestions) {
+    let schema = include_str!("../docs/schema/capsicum.v1.json");
+    let schema = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let document = serde_json::from_slice(&to_json(suggested).unwrap()).unwrap();
+    if let Err(error) = validator.validate(&document) {
+        panic!("{}: {error}", error.instance_path());
+    }
+}
+
+/// A compiler has nothing to say about the listing, given what FreeBSD's headers declare. The
+/// functions are for the program to call, so none of them is used.
+fn compiles(suggested: &Suggestions) {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("listing.c");
+    fs::write(&source, profiles::capsicum::listing(suggested).text).unwrap();
+    let out = Command::new("gcc")
+        .args(["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-fsyntax-only", "-I"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/capsicum/include"))
+        .arg(&source)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
 
 fn holds_and_is_least(traces: &[Trace], suggested: &Suggestions) {
@@ -148,6 +176,38 @@ fn cmp_reads_both_files_and_enters_after_both_are_open() {
     assert!(suggestion.point.clean && suggestion.failures.is_empty(), "{suggestion:#?}");
     assert!(!input.late, "the point is after both");
     assert_eq!(suggestion.remedies, []);
+}
+
+/// Without what another build of the program, another directory or another launcher changes.
+fn lasting(text: &str, directory: &Path) -> String {
+    let mut text = text.replace(&*directory.to_string_lossy(), "/DIR");
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let mut out = String::new();
+    while let Some(at) = text.find(['+', '"']) {
+        let (before, rest) = text.split_at(at + 1);
+        out += before;
+        let (mark, from) = if before.ends_with('+') { ("0x", 2) } else { ("", 0) };
+        let hex = rest.strip_prefix(mark).map_or(0, digits);
+        let volatile = if from == 2 { hex > 0 } else { hex == 16 };
+        out += if volatile { "N" } else { "" };
+        text = rest[if volatile { from + hex } else { 0 }..].to_owned();
+    }
+    out + &text
+}
+
+#[test]
+fn the_suggestion_for_cmp_reads_well() {
+    let (mut suggestion, directory) = suggest(&["cmp", "a", "b"]);
+    suggestion.close.clear();
+    suggestion.serving = None;
+    let mut suggested = Suggestions::default();
+    suggested.programs.insert("/usr/bin/cmp".into(), vec![suggestion]);
+    is_valid(&suggested);
+    compiles(&suggested);
+    let document = profiles::capsicum::json(&suggested).unwrap().text;
+    insta::assert_snapshot!("cmp_json", lasting(&document, directory.path()));
+    let listing = profiles::capsicum::listing(&suggested).text;
+    insta::assert_snapshot!("cmp_c", lasting(&listing, directory.path()));
 }
 
 #[test]

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many frames of a chain are kept.
 const FRAMES: usize = 8;
 
+// linux/socket.h
+const AF_UNIX: u16 = 1;
+
 // open(2): what stays of the flags, since it tells one role from another.
 const KEPT_FLAGS: u64 = 3 | 0o100 | 0o1000 | 0o2000 | 0o200_000 | 0o10_000_000;
 
@@ -52,7 +55,7 @@ pub(crate) fn fold(trace: &Trace, image: &Image) -> Folded {
     }
     for (descriptor, id) in image.descriptors.iter().zip(&roles) {
         let role = confinement.roles.entry(*id).or_insert_with(|| {
-            Role::new(source(descriptor), descriptor.object, chain(descriptor.stack))
+            Role::new(source(descriptor), descriptor.object, role_chain(trace, image, descriptor))
         });
         let copy = matches!(descriptor.origin, Origin::Duplicated { from: Some(_), .. });
         add(role, descriptor, &roles, *id, copy);
@@ -161,8 +164,24 @@ fn role_id(trace: &Trace, image: &Image, at: usize) -> Id {
         Origin::Inherited { path: Some(path), .. } => path.to_string(),
         _ => String::new(),
     };
-    let chain = chain(trace, descriptor.stack);
+    let chain = role_chain(trace, image, descriptor);
     Id::of([&text[..], &object, &path].into_iter().chain(chain.iter().map(String::as_str)))
+}
+
+/// The calls that led to a descriptor. The C library asks its caches and name services over many
+/// sockets, each from a place of its own: of those only what the program called counts.
+fn role_chain(trace: &Trace, image: &Image, descriptor: &Descriptor) -> Vec<String> {
+    let mut chain = chain(trace, descriptor.stack);
+    let socket = matches!(descriptor.object, Object::Socket(kind) if kind.family == AF_UNIX);
+    if socket && descriptor.origin == Origin::Socket {
+        let program = trace.programs.get(image.program as usize);
+        let module = program.map(|program| program.path.base_name().to_string());
+        let module = module.unwrap_or_default();
+        chain.retain(|frame| {
+            frame.strip_prefix(&*module).is_some_and(|rest| rest.starts_with([':', '+']))
+        });
+    }
+    chain
 }
 
 fn step_id(call: &str, what: &Name, chain: &[String]) -> Id {

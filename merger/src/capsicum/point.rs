@@ -124,6 +124,7 @@ impl View<'_> {
                 spans: self.spans(&Event::Name(id)),
                 way: remedy(step, self.words),
                 several: false,
+                child: step.names.contains(&Name::Child),
             })
             .collect();
         let mut candidates = BTreeSet::from([BTreeSet::new()]);
@@ -162,6 +163,7 @@ impl View<'_> {
                 spans: self.spans(&event),
                 way: None,
                 several,
+                child: false,
             });
             reads.extend(seen);
         }
@@ -179,7 +181,10 @@ impl View<'_> {
         let ways: BTreeSet<&Way> = rest.iter().filter_map(|step| step.way).collect();
         let mut cost = ways.iter().map(|way| way.cost * 10).sum::<u32>() + rest.len() as u32;
         let goes_on = |span: Span, moment: u32| span.last >= moment;
-        let over = !reads.is_empty() && !reads.iter().any(|read| read.any(&moments, goes_on));
+        // While it waits for a child, that one may be at work, as confined as its parent.
+        let over = !reads.is_empty()
+            && !rest.iter().any(|step| step.child)
+            && !reads.iter().any(|read| read.any(&moments, goes_on));
         // Several descriptors of a role are read from, one after the other, and the place is between.
         let between = |span: Span, moment: u32| span.first < moment && span.last >= moment;
         let started = reads.iter().any(|read| read.several && read.known(&moments, between));
@@ -213,6 +218,8 @@ struct Seen {
     spans: Vec<Option<Span>>,
     way: Option<&'static Way>,
     several: bool,
+    /// It is about a child.
+    child: bool,
 }
 
 impl Seen {

@@ -126,6 +126,7 @@ fn object(object: Object) -> &'static str {
         Object::Inotify | Object::Fanotify => "file watch",
         Object::PidFd => "process descriptor",
         Object::MessageQueue => "message queue",
+        Object::IoUring => "io_uring (no counterpart there: aio(4) and kqueue)",
         _ => "other descriptor",
     }
 }

@@ -200,12 +200,8 @@ fn limits(view: &View<'_>, place: &Place) -> Vec<Limit> {
     inherit(&view.confinement.roles, &mut taken);
     let mut names = BTreeMap::<String, usize>::new();
     let mut limits = Vec::new();
-    for (id, role) in &view.confinement.roles {
-        if !held(view, *id, role) {
-            continue;
-        }
+    for (_, text, _, id, role) in in_order(view) {
         let (all, past) = &taken[id];
-        let text = roles::describe(role);
         let base = roles::variable(&text);
         let count = names.entry(base.clone()).or_default();
         *count += 1;
@@ -240,6 +236,23 @@ fn limits(view: &View<'_>, place: &Place) -> Vec<Limit> {
         });
     }
     limits
+}
+
+/// What it holds, as people would list it: the standard streams first. Ids say nothing to them, and
+/// are others with another build of the program.
+fn in_order<'a>(view: &'a View<'_>) -> Vec<(i32, String, &'a BTreeSet<Text>, &'a Id, &'a Role)> {
+    let roles = view.confinement.roles.iter().filter(|(id, role)| held(view, **id, role));
+    let mut roles: Vec<_> = roles
+        .map(|(id, role)| {
+            let stream = match role.source {
+                Source::Inherited { standard: Some(number) } => number,
+                _ => i32::MAX,
+            };
+            (stream, roles::describe(role), &role.paths, id, role)
+        })
+        .collect();
+    roles.sort_by(|one, two| (one.0, &one.1, one.2, one.3).cmp(&(two.0, &two.1, two.2, two.3)));
+    roles
 }
 
 /// A connection starts with the rights of the listening socket, and a file opened by a directory's
@@ -357,23 +370,22 @@ fn helpers(view: &View<'_>, remedies: &BTreeMap<&Way, Remedy>) -> BTreeMap<Strin
             helpers.insert(call.to_owned(), why.to_owned());
         }
     }
-    let standard = |number| {
-        let role = view
-            .confinement
-            .roles
-            .values()
-            .find(|role| role.source == Source::Inherited { standard: Some(number) });
-        role.is_some_and(|role| role.uses.is_empty())
-    };
-    let idle: Vec<&str> = [(0, "input"), (1, "output"), (2, "error")]
-        .into_iter()
-        .filter(|(number, _)| standard(*number))
-        .map(|(_, name)| name)
-        .collect();
-    if !idle.is_empty() {
-        let why =
-            format!("standard {} not used, and libc may still write messages", idle.join(" and "));
-        helpers.insert("caph_limit_stdio".to_owned(), why);
+    // Each for itself: rights never grow, and caph_limit_stdio would ask for more than is left to a
+    // stream that has its own limit already.
+    for (number, call, what) in [
+        (0, "caph_limit_stdin", "input"),
+        (1, "caph_limit_stdout", "output"),
+        (2, "caph_limit_stderr", "error"),
+    ] {
+        let stream = Source::Inherited { standard: Some(number) };
+        let mut roles = view.confinement.roles.iter().filter(|(_, role)| role.source == stream);
+        let idle = |(id, role): (&Id, &Role)| {
+            !role.uses.keys().any(|key| view.after_main(&Event::Use(*id, key.clone())))
+        };
+        if roles.next().is_some_and(idle) {
+            let why = format!("standard {what} is not used, and libc may still come to it");
+            helpers.insert(call.to_owned(), why);
+        }
     }
     helpers
 }

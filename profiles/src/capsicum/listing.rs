@@ -27,6 +27,9 @@ fn part(out: &mut String, program: &Text, suggestion: &Suggestion, taken: &mut B
     let prefix = prefix(program, suggestion.forked, taken);
     let _ = writeln!(out, "\n/* {}{kind} */", comment(&program.to_string()));
     for limit in suggestion.descriptors.iter().filter(|limit| limit_at_all(limit)) {
+        if helper_of(limit).is_some_and(|helper| suggestion.helpers.contains_key(helper)) {
+            continue;
+        }
         function(out, &prefix, limit);
     }
     for limit in suggestion.descriptors.iter().filter(|limit| narrows(limit)) {
@@ -55,6 +58,17 @@ fn prefix(program: &Text, forked: bool, taken: &mut BTreeSet<String>) -> String 
 /// What is made past the point has the rights of what it came from, and needs no call of its own.
 fn limit_at_all(limit: &Limit) -> bool {
     limit.from.is_empty() || !limit.late
+}
+
+/// What capsicum_helpers(3) has for a standard stream. It gives a few rights, so nothing may have
+/// taken them before.
+fn helper_of(limit: &Limit) -> Option<&'static str> {
+    match &limit.variable[..] {
+        "standard_input" => Some("caph_limit_stdin"),
+        "standard_output" => Some("caph_limit_stdout"),
+        "standard_error" => Some("caph_limit_stderr"),
+        _ => None,
+    }
 }
 
 /// What needs fewer rights once start-up is over, and does not inherit more.
@@ -135,8 +149,11 @@ fn enter(out: &mut String, prefix: &str, suggestion: &Suggestion) {
     let _ = writeln!(out, "static void\n{prefix}_enter(void)\n{{");
     for call in suggestion.helpers.keys().filter(|call| !call.starts_with("caph_enter")) {
         match &call[..] {
-            "caph_limit_stdio" => {
-                out.push_str("\tif (caph_limit_stdio() < 0)\n\t\terr(1, \"cannot limit standard streams\");\n");
+            call if call.starts_with("caph_limit_") => {
+                let _ = writeln!(
+                    out,
+                    "\tif ({call}() < 0)\n\t\terr(1, \"cannot limit a standard stream\");"
+                );
             }
             call => {
                 let _ = writeln!(out, "\t{call}();");
