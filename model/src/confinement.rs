@@ -208,9 +208,9 @@ pub struct UseKey {
 
 impl Confinement {
     /// How many roles are kept, and how many steps.
-    pub const BOUND: usize = 512;
+    pub const BOUND: usize = 2048;
     /// How many timelines are kept.
-    pub const TIMELINES_BOUND: usize = 8;
+    pub const TIMELINES_BOUND: usize = 64;
 
     /// Adds what `other` says.
     pub fn join(&mut self, other: Confinement) {
