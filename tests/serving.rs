@@ -142,7 +142,7 @@ fn a_store_with_a_thread_and_snapshots_serves_on() {
         "store",
         &["SET one", "GET", "SAVE", "SET two", "SAVE", "GET"],
         ["execve 2 mkdir 0 open 0 socket 0\n", "execve 1 mkdir 1 open 2 socket 1\n"],
-        "right before the first epoll_wait, after the bind in store+",
+        "right before the first epoll_wait, after the bind in store",
     );
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn fold(trace: &Trace, image: &Image) -> Folded {
         });
         step.names.insert(name.what.clone());
         step.ok |= name.ok > 0;
-        step.times.0 += name.count;
+        step.times.0 = step.times.0.saturating_add(name.count);
         step.times.1 = step.times.0;
         ranks.note(&mut events, Event::Name(id), name.first, name.last);
         steps.push(id);
