@@ -175,7 +175,7 @@ fn join_observed(known: &mut Observed, new: Observed) {
     known.checks.extend(new.checks);
     known.marks.extend(new.marks);
     known.arguments = match (known.arguments.take(), new.arguments) {
-        (Some(one), Some(two)) => Some(join_arguments(one, two)),
+        (Some(one), Some(two)) => join_arguments(one, two),
         // Without a record of them the arguments may have been any.
         _ => None,
     };
@@ -188,16 +188,12 @@ fn join_observed(known: &mut Observed, new: Observed) {
     }
 }
 
-/// Two versions of the table may name different arguments: then those of one are kept, and said
-/// not to be all.
-fn join_arguments(one: Arguments, two: Arguments) -> Arguments {
-    if one.names == two.names {
-        let mut joined = one;
-        joined.join(&two);
-        return joined;
-    }
-    let kept = if one.names < two.names { one } else { two };
-    Arguments { many: true, ..kept }
+/// Two versions of the table may name different arguments: then none is known of all runs.
+fn join_arguments(mut one: Arguments, two: Arguments) -> Option<Arguments> {
+    (one.names == two.names).then(|| {
+        one.join(&two);
+        one
+    })
 }
 
 fn join_predicted(known: &mut Predicted, new: Predicted) {
