@@ -226,7 +226,7 @@ impl Follower {
             _ => kernel::object_of(event.tid, number),
         };
         let paths: BTreeSet<Text> = path.iter().cloned().collect();
-        let at = plan.relative.iter().find_map(|relative| relative.descriptor(event));
+        let at = plan.relative.iter().find_map(|relative| Some(relative.descriptor(event)?.0));
         let at = at.and_then(|at| self.reference(table, *process, event.tid, at));
         let origin = Origin::Opened { paths, more: false, flags, at };
         (number, origin, opened(object, path, flags))

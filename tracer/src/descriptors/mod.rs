@@ -290,10 +290,9 @@ impl Follower {
         }
         let open_flags = plan.opens_with(&event);
         for relative in &plan.relative {
-            if let Some(number) = relative.descriptor(&event) {
+            if let Some((number, itself)) = relative.descriptor(&event) {
                 let argument = relative.directory as u8;
-                let itself = || relative.is_empty(&event).then_some(Detail::Itself);
-                let detail = open_flags.map(Detail::Open).or_else(itself);
+                let detail = open_flags.map(Detail::Open).or(itself);
                 uses.extend(self.use_one(table, who.process, &event, number, argument, detail));
             }
         }

@@ -223,8 +223,9 @@ impl Usage {
 }
 
 impl Relative {
-    /// The descriptor that the path is relative to, or that the call is about when there is no path.
-    pub fn descriptor(&self, event: &Event) -> Option<i32> {
+    /// The descriptor that the path is relative to; or, with [`Detail::Itself`], that the call is about
+    /// when there is no path.
+    pub fn descriptor(&self, event: &Event) -> Option<(i32, Option<Detail>)> {
         let directory = event.args[self.directory] as i32;
         if directory < 0 {
             return None;
@@ -232,14 +233,10 @@ impl Relative {
         let mut first = [0_u8];
         let pointer = event.args[self.path];
         let read = memory::read(event.tid, pointer, &mut first).is_ok();
-        (pointer == 0 || read && first[0] != b'/').then_some(directory)
-    }
-
-    /// Whether there is no path: the call is about the descriptor itself.
-    pub fn is_empty(&self, event: &Event) -> bool {
-        let mut first = [1_u8];
-        let pointer = event.args[self.path];
-        pointer == 0 || memory::read(event.tid, pointer, &mut first).is_ok() && first[0] == 0
+        if pointer == 0 || read && first[0] == 0 {
+            return Some((directory, Some(Detail::Itself)));
+        }
+        (read && first[0] != b'/').then_some((directory, None))
     }
 }
 
