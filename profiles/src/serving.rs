@@ -1,8 +1,8 @@
 //! A function in C that confines a program to its serving phase, by libseccomp. The same phase as
 //! instructions is a matter of `bpf`.
 
-use crate::{Rendered, line};
-use model::{ArgCmp, CmpOp, Policy, Sysno, fallback};
+use crate::{Rendered, line, seccomp::Arg};
+use model::{ArgCmp, Policy, Sysno, fallback};
 use std::{collections::BTreeSet, fmt::Write};
 
 const HEAD: &str = include_str!("../data/serving-head.c");
@@ -98,19 +98,9 @@ fn comment(heading: &Heading, arch: &str) -> String {
 
 /// As the macros of seccomp_rule_add(3) write it.
 fn comparison(comparison: &ArgCmp) -> String {
-    let index = comparison.index();
-    let value = comparison.value();
-    let op = match comparison.op() {
-        CmpOp::Eq => "SCMP_CMP_EQ",
-        CmpOp::Ne => "SCMP_CMP_NE",
-        CmpOp::Lt => "SCMP_CMP_LT",
-        CmpOp::Le => "SCMP_CMP_LE",
-        CmpOp::Ge => "SCMP_CMP_GE",
-        CmpOp::Gt => "SCMP_CMP_GT",
-        CmpOp::MaskedEq => {
-            let mask = comparison.mask();
-            return format!("{{ {index}, SCMP_CMP_MASKED_EQ, {mask:#x}, {value:#x} }}");
-        }
-    };
-    format!("{{ {index}, {op}, {value:#x}, 0 }}")
+    let Arg { index, value, value_two, op } = Arg::from(comparison);
+    match value_two {
+        Some(value_two) => format!("{{ {index}, {op}, {value:#x}, {value_two:#x} }}"),
+        None => format!("{{ {index}, {op}, {value:#x}, 0 }}"),
+    }
 }

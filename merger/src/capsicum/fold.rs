@@ -1,6 +1,7 @@
 //! What a policy keeps of a trace: roles, steps and timelines, without numbers that another run has
 //! otherwise.
 
+use super::{frames::is_own, roles::AF_UNIX};
 use crate::evidence::link;
 use model::{
     Text, Trace,
@@ -11,9 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many frames of a chain are kept.
 const FRAMES: usize = 8;
-
-// linux/socket.h
-const AF_UNIX: u16 = 1;
 
 // open(2): what stays of the flags, since it tells one role from another.
 const KEPT_FLAGS: u64 = 3 | 0o100 | 0o1000 | 0o2000 | 0o200_000 | 0o10_000_000;
@@ -175,11 +173,7 @@ fn role_chain(trace: &Trace, image: &Image, descriptor: &Descriptor) -> Vec<Stri
     let socket = matches!(descriptor.object, Object::Socket(kind) if kind.family == AF_UNIX);
     if socket && descriptor.origin == Origin::Socket {
         let program = trace.programs.get(image.program as usize);
-        let module = program.map(|program| program.path.base_name().to_string());
-        let module = module.unwrap_or_default();
-        chain.retain(|frame| {
-            frame.strip_prefix(&*module).is_some_and(|rest| rest.starts_with([':', '+']))
-        });
+        chain.retain(|frame| program.is_some_and(|program| is_own(&program.path, frame)));
     }
     chain
 }

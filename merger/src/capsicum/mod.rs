@@ -9,6 +9,7 @@
 //! * [`replay()`]: a trace under a suggestion, and what would fail
 
 mod fold;
+mod frames;
 mod point;
 mod remedies;
 mod replay;
@@ -17,7 +18,8 @@ mod section;
 mod suggest;
 
 pub(crate) use fold::of_trace;
+pub(crate) use frames::own;
 pub use replay::{Allowed, Violation, replay};
 pub use section::{explain, section};
 pub use suggest::suggestions;
-pub(crate) use suggest::{name, ordinal};
+pub(crate) use suggest::{fits_strict_mode, name, ordinal};

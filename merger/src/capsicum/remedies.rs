@@ -1,5 +1,6 @@
 //! What makes a global name work in capability mode: rows of `data/capsicum-remedies.tsv`.
 
+use super::frames::function;
 use model::{Text, confinement::Step, descriptor::Name, trace::Address};
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -116,12 +117,6 @@ fn is_word(path: &Text, word: &Text) -> bool {
     !word.is_empty()
         && !word.starts_with(b"-")
         && (path == word || !word.starts_with(b"/") && relative())
-}
-
-/// `getaddrinfo` of `libc.so.6:getaddrinfo+0x1c`.
-pub(crate) fn function(frame: &str) -> &str {
-    let symbol = frame.split_once(':').map_or("", |(_, symbol)| symbol);
-    symbol.split_once('+').map_or(symbol, |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const ACCMODE: u64 = 3;
 const APPEND: u64 = 0o2000;
 const O_PATH: u64 = 0o10_000_000;
 // linux/socket.h
-const AF_UNIX: u16 = 1;
+pub(crate) const AF_UNIX: u16 = 1;
 const AF_NETLINK: u16 = 16;
 
 /// What a role takes in all.

@@ -1,8 +1,9 @@
 //! What runs suggest, as a document.
 
 use super::{
+    frames,
     point::{Place, View, is_forbidden, use_is_forbidden, words},
-    remedies::{Way, function, remedy, way},
+    remedies::{Way, remedy, way},
     roles::{self, Taken},
 };
 use model::{
@@ -125,26 +126,12 @@ fn point(program: &Text, forked: bool, view: &View<'_>, place: &Place) -> Point 
 
 /// `after the second openat in main, called from run`.
 fn after(program: &Text, view: &View<'_>, place: &Place, step: &Step) -> String {
-    let module = program.base_name();
-    let own = |step: &Step| -> Vec<String> {
-        let frames = step.chain.iter().filter(|frame| {
-            frame
-                .strip_prefix(&*module.to_string())
-                .is_some_and(|rest| rest.starts_with([':', '+']))
+    let mut frames = frames::own(program, &step.chain);
+    let (first, second) = (frames.next(), frames.next());
+    let same =
+        place.start_up.iter().filter_map(|id| view.confinement.steps.get(id)).filter(|other| {
+            other.call == step.call && frames::own(program, &other.chain).next() == first
         });
-        frames
-            .map(|frame| match function(frame) {
-                "" => frame.clone(),
-                name => name.to_owned(),
-            })
-            .collect()
-    };
-    let frames = own(step);
-    let same = place
-        .start_up
-        .iter()
-        .filter_map(|id| view.confinement.steps.get(id))
-        .filter(|other| other.call == step.call && own(other).first() == frames.first());
     let (least, most) =
         same.fold((0, 0), |(least, most), step| (least + step.times.0, most + step.times.1));
     let which = if least == most { ordinal(most) } else { "last ".to_owned() };
@@ -152,10 +139,10 @@ fn after(program: &Text, view: &View<'_>, place: &Place, step: &Step) -> String 
     if let Some(name) = step.names.first().filter(|_| step.names.len() == 1) {
         text += &format!(" ({})", self::name(name));
     }
-    if let Some(first) = frames.first() {
+    if let Some(first) = first {
         text += &format!(" in {first}");
     }
-    if let Some(second) = frames.get(1) {
+    if let Some(second) = second {
         text += &format!(", called from {second}");
     }
     text
@@ -405,12 +392,14 @@ fn serving(view: &View<'_>, place: &Place) -> Option<Serving> {
     if past.is_empty() && before.is_empty() {
         return None;
     }
-    // seccomp(2): SECCOMP_SET_MODE_STRICT. It has exit and no exit_group, which libc ends with.
-    let strict = ["read", "write", "exit", "rt_sigreturn", "sigreturn"];
-    let fits = past.iter().all(|sysno| {
-        sysno.name().is_some_and(|name| strict.contains(&name) || name == "exit_group")
-    });
-    Some(Serving { calls: past, start_up: before, strict: fits })
+    let strict = fits_strict_mode(&past);
+    Some(Serving { calls: past, start_up: before, strict })
+}
+
+/// seccomp(2), SECCOMP_SET_MODE_STRICT: it has exit and no exit_group, which libc ends with.
+pub(crate) fn fits_strict_mode(calls: &BTreeSet<Sysno>) -> bool {
+    let strict = ["read", "write", "exit", "rt_sigreturn", "sigreturn", "exit_group"];
+    calls.iter().all(|sysno| sysno.name().is_some_and(|name| strict.contains(&name)))
 }
 
 /// What came from the launcher and was not used.

@@ -4,7 +4,7 @@ use super::{
     place::{Place, Waits},
     table,
 };
-use crate::capsicum::{name, suggestions};
+use crate::capsicum::{fits_strict_mode, name, suggestions};
 use model::{
     Policy, Sysno, Text,
     capsicum::Suggestion,
@@ -37,10 +37,9 @@ pub struct Phase {
 }
 
 impl Phase {
-    /// Whether what remains fits the strict mode of seccomp(2), which has exit and no exit_group.
+    /// Whether what remains fits the strict mode of seccomp(2).
     pub fn strict(&self) -> bool {
-        let strict = ["read", "write", "exit", "rt_sigreturn", "sigreturn", "exit_group"];
-        self.serving.iter().all(|sysno| sysno.name().is_some_and(|name| strict.contains(&name)))
+        fits_strict_mode(&self.serving)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a process first waits for work, in each time line and in words.
 
 use super::table;
-use crate::capsicum::ordinal;
+use crate::capsicum::{ordinal, own};
 use model::{
     Text,
     confinement::{Confinement, Event, Id, Timeline, UseKey},
@@ -75,7 +75,7 @@ impl<'a> Waits<'a> {
         let named = named.filter_map(|(event, span)| {
             let Event::Name(id) = event else { return None };
             let step = self.confinement.steps.get(id)?;
-            own(program, &step.chain)?;
+            own(program, &step.chain).next()?;
             Some((span.last, step))
         });
         let (_, step) = named.max_by_key(|(last, _)| *last)?;
@@ -87,21 +87,9 @@ impl<'a> Waits<'a> {
     }
 }
 
-/// The program's own innermost function; the place, where that has no name.
-fn own<'a>(program: &Text, chain: &'a [String]) -> Option<&'a str> {
-    let module = program.base_name().to_string();
-    chain.iter().find_map(|frame| {
-        let rest = frame.strip_prefix(&module)?;
-        match rest.strip_prefix(':') {
-            Some(function) => Some(function.split_once('+').map_or(function, |(name, _)| name)),
-            None => rest.starts_with('+').then_some(frame.as_str()),
-        }
-    })
-}
-
 /// ` in main`, where it is known.
 fn within(program: &Text, chain: &[String]) -> String {
-    own(program, chain).map(|frame| format!(" in {frame}")).unwrap_or_default()
+    own(program, chain).next().map(|frame| format!(" in {frame}")).unwrap_or_default()
 }
 
 fn first(confinement: &Confinement, timeline: &Timeline) -> Option<Wait> {
