@@ -111,25 +111,29 @@ impl Flow {
         let mut known: BTreeMap<u64, u64> =
             self.body.list.iter().map(|instruction| (instruction.at, instruction.end())).collect();
         let mut tried: FxHashSet<u64> = self.body.invalid.iter().copied().collect();
-        let (mut at, mut parts) = (self.body.range.start, 0);
-        while at < self.body.range.end {
-            // Instructions may overlap.
-            let before = known.range(..=at).next_back().map(|(_, &end)| end);
-            if let Some(end) = before.filter(|&end| end > at) {
-                at = end;
-                continue;
-            }
-            let next = known.range(at..).next().map_or(self.body.range.end, |(&start, _)| start);
-            match code.first_instruction(at, next) {
-                Some(first) if parts < PARTS_MAX && tried.insert(first) => {
-                    let count = self.body.list.len();
-                    self.body.decode(code, decoder, first);
-                    self.begin_unknown(first);
-                    let new = self.body.list[count..].iter();
-                    known.extend(new.map(|instruction| (instruction.at, instruction.end())));
-                    parts += 1;
+        let (ranges, mut parts) = (self.body.ranges().collect::<Vec<_>>(), 0);
+        for range in ranges {
+            let mut at = range.start;
+            while at < range.end {
+                // Instructions may overlap.
+                let before = known.range(..=at).next_back().map(|(_, &end)| end);
+                if let Some(end) = before.filter(|&end| end > at) {
+                    at = end;
+                    continue;
                 }
-                _ => at = next,
+                let next = known.range(at..).next().map_or(range.end, |(&start, _)| start);
+                let next = next.min(range.end);
+                match code.first_instruction(at, next) {
+                    Some(first) if parts < PARTS_MAX && tried.insert(first) => {
+                        let count = self.body.list.len();
+                        self.body.decode(code, decoder, first);
+                        self.begin_unknown(first);
+                        let new = self.body.list[count..].iter();
+                        known.extend(new.map(|instruction| (instruction.at, instruction.end())));
+                        parts += 1;
+                    }
+                    _ => at = next,
+                }
             }
         }
         self.cut |= parts == PARTS_MAX;
