@@ -190,7 +190,9 @@ impl<'a> Numbers<'a> {
                 self.pointed(Place { module, address: slot }, distance, more)
             }
             Atom::Element(table, width, _) => {
-                let span = self.flow(node).and_then(|flow| flow.span(table));
+                let bounded = program.precision().table_bounds;
+                let flow = if bounded { self.flow(node) } else { None };
+                let span = flow.and_then(|flow| flow.span(table));
                 elements(program, module, table, width, span)
             }
             Atom::Result(at) => self.returned(node, at, more),

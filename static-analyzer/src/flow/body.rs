@@ -3,7 +3,7 @@
 use super::Code;
 use crate::{
     decode::{Decode, Dest, Flow as Next, Op},
-    landing::Landing,
+    landing::{self, Landing},
     ranges::Range,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -11,6 +11,10 @@ use std::collections::BTreeSet;
 
 /// Instructions past these are not decoded.
 const INSTRUCTIONS_MAX: usize = 1 << 19;
+/// The jump of a stub is among its first instructions, so many.
+const STUB_MAX: usize = 3;
+/// Ranges past these are not taken in: what is jumped to there is a function of its own.
+const PARTS_MAX: usize = 4;
 
 /// An instruction.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +38,11 @@ impl Instruction {
 #[derive(Debug)]
 pub struct Body {
     pub range: Range,
+    /// Other ranges that belong to the function, as jumps lead into the middle of them: compilers put
+    /// what is rarely reached elsewhere, with a description of its own.
+    parts: Vec<Range>,
+    /// Targets of jumps that lay in none of them.
+    outside: Vec<u64>,
     entry: u64,
     pub list: Vec<Instruction>,
     pub ops: Vec<Op>,
@@ -52,6 +61,8 @@ impl Body {
     pub fn new(range: Range, entry: u64, landings: Vec<Landing>) -> Body {
         Body {
             range,
+            parts: Vec::new(),
+            outside: Vec::new(),
             entry,
             list: Vec::new(),
             ops: Vec::new(),
@@ -80,7 +91,12 @@ impl Body {
 
     /// Whether an address is in the function.
     pub fn holds(&self, at: u64) -> bool {
-        (self.range.start..self.range.end).contains(&at)
+        self.ranges().any(|range| (range.start..range.end).contains(&at))
+    }
+
+    /// The ranges that are the function.
+    pub fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
+        [self.range].into_iter().chain(self.parts.iter().copied())
     }
 
     /// Whether a call in the function may end in a landing pad of it.
@@ -92,7 +108,9 @@ impl Body {
     pub fn inner_call(&self, instruction: &Instruction) -> Option<u64> {
         match instruction.next {
             Next::Call(Dest::Direct(target)) => Some(target).filter(|&target| {
-                target != self.range.start && target != self.entry && self.holds(target)
+                target != self.entry
+                    && self.holds(target)
+                    && self.ranges().all(|range| range.start != target)
             }),
             _ => None,
         }
@@ -106,10 +124,15 @@ impl Body {
 
     /// Decodes what can be reached from an address. Answers whether anything is new.
     pub fn decode(&mut self, code: Code<'_>, decoder: &mut impl Decode, from: u64) -> bool {
+        // What a table leads to may be none of its entries: only a jump takes a range in.
+        if !self.holds(from) {
+            self.outside.push(from);
+            return false;
+        }
         let mut left = vec![from];
         let mut grew = false;
         while let Some(start) = left.pop() {
-            if !self.holds(start) {
+            if !self.holds(start) && !self.take_in(code, decoder, start, &mut left) {
                 continue;
             }
             if let Some(number) = self.number(start) {
@@ -122,6 +145,31 @@ impl Body {
             self.run(code, decoder, start, &mut left);
         }
         grew
+    }
+
+    /// Takes in the range that a jump leads into the middle of, and what was jumped to there before.
+    /// Answers whether there is one.
+    fn take_in(
+        &mut self,
+        code: Code<'_>,
+        decoder: &mut impl Decode,
+        target: u64,
+        left: &mut Vec<u64>,
+    ) -> bool {
+        let room = self.range.known && self.parts.len() < PARTS_MAX;
+        let part = code.ranges.holding(code.elf, target).filter(|_| room);
+        let part = part.filter(|part| part.known && !code.ranges.begins(target));
+        let Some(part) = part.filter(|_| !is_stub(code, decoder, target)) else {
+            self.outside.push(target);
+            return false;
+        };
+        let pads = code.ranges.handlers(part.start);
+        let pads = pads.map(|at| landing::read(code.elf, part.start, at));
+        self.landings.extend(pads.into_iter().flatten());
+        self.parts.push(part);
+        let within = |at: &mut u64| (part.start..part.end).contains(at);
+        left.extend(self.outside.extract_if(.., within));
+        true
     }
 
     /// Decodes up to the next jump.
@@ -182,4 +230,21 @@ impl Body {
         }
         !new.is_empty()
     }
+}
+
+/// Whether code at an address only goes on through a word of the linker's. One description holds all
+/// such stubs, which have nothing to do with one another.
+fn is_stub(code: Code<'_>, decoder: &mut impl Decode, at: u64) -> bool {
+    let (mut at, mut ops) = (at, Vec::new());
+    for _ in 0..STUB_MAX {
+        let decoded = code.elf.from(at).and_then(|bytes| decoder.decode(bytes, at, &mut ops));
+        match decoded {
+            Some((length, Next::Next)) => at = at.wrapping_add(u64::from(length)),
+            Some((_, Next::Jump(Dest::Mem(mem)))) => {
+                return mem.base.is_none() && mem.index.is_none();
+            }
+            _ => return false,
+        }
+    }
+    false
 }

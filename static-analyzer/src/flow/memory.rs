@@ -91,7 +91,7 @@ impl Machine<'_> {
     /// How large an index can be, in bytes.
     fn span(&self, (reg, scale): (Reg, u8)) -> Option<u64> {
         let bound = self.bound(reg).filter(|bound| bound.width >= 4)?;
-        bound.limit.checked_mul(u64::from(scale)).filter(|_| self.place.precision.table_bounds)
+        bound.limit.checked_mul(u64::from(scale))
     }
 
     fn is_constant_address(&self, address: u64) -> bool {
@@ -164,7 +164,9 @@ impl Machine<'_> {
         facts.named.push(table);
         if let Some(span) = span.and_then(|span| u16::try_from(span.checked_add(LARGEST)?).ok()) {
             facts.accesses.push(Access::Read(table, span - LARGEST as u16 + 8));
-            return;
+            if self.place.precision.table_bounds {
+                return;
+            }
         }
         facts.accesses.push(Access::Take(table));
         if self.place.elf.fixed && mem.base.is_none() {

@@ -146,7 +146,8 @@ impl Machine<'_> {
     /// Answers whether there is one.
     fn go_through(&mut self, at: u64, table: u64, base: Option<u64>) -> bool {
         let elf = self.place.elf;
-        let span = self.spans.get(&table).copied().unwrap_or(u64::MAX);
+        let span = self.spans.get(&table).filter(|_| self.place.precision.table_bounds);
+        let span = span.copied().unwrap_or(u64::MAX);
         let Some(facts) = self.facts.as_deref_mut() else { return false };
         let mut found = false;
         if elf.is_constant(table) {

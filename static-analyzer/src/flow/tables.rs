@@ -29,7 +29,8 @@ impl Flow {
                     }
                     Atom::Element(table, 8, _) => {
                         targets.extend(self.entries(code, number, table, None));
-                        self.body.through.extend(self.span(table).map(|_| table));
+                        let bounded = self.span(table).filter(|_| code.precision.table_bounds);
+                        self.body.through.extend(bounded.map(|_| table));
                     }
                     Atom::Address(target) if self.body.holds(target) => {
                         targets.insert(target);
@@ -65,14 +66,20 @@ impl Flow {
 
     /// The entries of a table: as many as the index can have values. Where that is not known, as
     /// many as some comparison before the jump speaks of, and more as long as they lead into the
-    /// function.
+    /// function. Where bounds are not to be relied on, what they allow is read, and what would be read
+    /// without them.
     fn entries(&self, code: Code<'_>, jump: usize, table: u64, base: Option<u64>) -> Vec<u64> {
         let width = if base.is_some() { 4 } else { 8 };
         let span = self.span(table);
         let count = span.map(|span| (span / width + 1).min(ENTRIES_MAX));
-        let bound = count.or_else(|| self.compared_before(jump)).unwrap_or(0);
+        let compared = match count {
+            Some(_) if code.precision.table_bounds => None,
+            _ => self.compared_before(jump),
+        };
+        let bound = count.max(compared).unwrap_or(0);
         let mut found = Vec::new();
-        for index in 0..count.unwrap_or(ENTRIES_MAX) {
+        let last = count.filter(|_| code.precision.table_bounds).unwrap_or(ENTRIES_MAX);
+        for index in 0..last {
             let target = match base {
                 Some(base) => {
                     let distance = code.elf.half(table.wrapping_add(4 * index));
@@ -111,25 +118,29 @@ impl Flow {
         let mut known: BTreeMap<u64, u64> =
             self.body.list.iter().map(|instruction| (instruction.at, instruction.end())).collect();
         let mut tried: FxHashSet<u64> = self.body.invalid.iter().copied().collect();
-        let (mut at, mut parts) = (self.body.range.start, 0);
-        while at < self.body.range.end {
-            // Instructions may overlap.
-            let before = known.range(..=at).next_back().map(|(_, &end)| end);
-            if let Some(end) = before.filter(|&end| end > at) {
-                at = end;
-                continue;
-            }
-            let next = known.range(at..).next().map_or(self.body.range.end, |(&start, _)| start);
-            match code.first_instruction(at, next) {
-                Some(first) if parts < PARTS_MAX && tried.insert(first) => {
-                    let count = self.body.list.len();
-                    self.body.decode(code, decoder, first);
-                    self.begin_unknown(first);
-                    let new = self.body.list[count..].iter();
-                    known.extend(new.map(|instruction| (instruction.at, instruction.end())));
-                    parts += 1;
+        let (ranges, mut parts) = (self.body.ranges().collect::<Vec<_>>(), 0);
+        for range in ranges {
+            let mut at = range.start;
+            while at < range.end {
+                // Instructions may overlap.
+                let before = known.range(..=at).next_back().map(|(_, &end)| end);
+                if let Some(end) = before.filter(|&end| end > at) {
+                    at = end;
+                    continue;
                 }
-                _ => at = next,
+                let next = known.range(at..).next().map_or(range.end, |(&start, _)| start);
+                let next = next.min(range.end);
+                match code.first_instruction(at, next) {
+                    Some(first) if parts < PARTS_MAX && tried.insert(first) => {
+                        let count = self.body.list.len();
+                        self.body.decode(code, decoder, first);
+                        self.begin_unknown(first);
+                        let new = self.body.list[count..].iter();
+                        known.extend(new.map(|instruction| (instruction.at, instruction.end())));
+                        parts += 1;
+                    }
+                    _ => at = next,
+                }
             }
         }
         self.cut |= parts == PARTS_MAX;
