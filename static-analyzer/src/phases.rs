@@ -2,13 +2,15 @@
 
 use crate::{
     decode::{ARGUMENTS, X86_64},
-    elf::Symbol,
-    flow::{Flow, Target},
+    elf::{Symbol, SymbolKind},
+    flow::{Access, Flow, Target},
+    layers::string,
     link::{Place, Program},
     reach::{Node, Reach, callee},
     value::Atom,
 };
 use model::analysis::Layer;
+use std::collections::BTreeSet;
 
 /// How many calls from the entry on `main` is looked for.
 const DEPTH_MAX: usize = 3;
@@ -64,8 +66,12 @@ pub fn of<'a>(
     begin(program, &mut before, interpreter);
     before.run();
     let mut after = Reach::new(program);
-    // What the start-up code registered calls the last functions.
-    for place in ending.into_iter().chain([exit]) {
+    // What the start-up code registered calls the last functions; what calls `main` goes on.
+    let callers = all.passing.invocations();
+    let main_node = all.node(main);
+    let callers = callers.filter(|&(given, ..)| Some(given) == main_node);
+    let callers = callers.map(|(_, caller, _)| all.entry(caller));
+    for place in ending.into_iter().chain([exit]).chain(callers) {
         after.root(place);
     }
     after.run_library();
@@ -122,9 +128,46 @@ fn begin(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
         reach.everything();
     }
     enter(program, reach, interpreter);
+    for place in interpreter.map(|module| stages(program, module)).unwrap_or_default() {
+        reach.root(place);
+    }
     for module in core(program) {
         initialise(program, reach, module);
     }
+}
+
+/// What the start of the interpreter enters of itself by name: musl's looks its further stages up in
+/// its own table of symbols, so that no code of one runs before what it needs is ready (ldso/dynlink.c).
+fn stages(program: &Program, interpreter: usize) -> Vec<Place> {
+    let elf = program.elf(interpreter);
+    let mut reach = Reach::new(program);
+    let mut found = BTreeSet::new();
+    let mut new = vec![elf.entry];
+    while !new.is_empty() {
+        for address in new.drain(..) {
+            reach.root(Place { module: interpreter, address });
+        }
+        reach.run();
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            if module != interpreter {
+                continue;
+            }
+            for access in &program.scan(module).functions[function].facts.accesses {
+                let &Access::Take(address) = access else { continue };
+                let Some(name) = string(elf, address).filter(|_| !elf.is_code(address)) else {
+                    continue;
+                };
+                for &number in elf.defined(&name) {
+                    let symbol = &elf.symbols[number as usize];
+                    if symbol.kind == SymbolKind::Function && found.insert(symbol.address) {
+                        new.push(symbol.address);
+                    }
+                }
+            }
+        }
+    }
+    found.into_iter().map(|address| Place { module: interpreter, address }).collect()
 }
 
 /// Where the kernel enters the interpreter, and the interpreter the program.
@@ -243,7 +286,7 @@ fn survivors(
                 after.root(Place { module, address });
             }
             for access in &facts.accesses {
-                if let &crate::flow::Access::Take(address) = access
+                if let &Access::Take(address) = access
                     && program.is_code(Place { module, address })
                 {
                     after.root(Place { module, address });

@@ -293,6 +293,12 @@ impl<'a> Reach<'a> {
             let facts = &program.scan(module).functions[function].facts;
             for call in &facts.calls {
                 let cause = Cause::Call(node, call.at);
+                if let Target::Slot(slot) = call.target
+                    && self.in_library
+                    && program.elf(module).dynamic.called().any(|array| array.contains(&slot))
+                {
+                    continue;
+                }
                 if let Some(choice) = choice(program, module, call.target) {
                     choice.iter().for_each(|&place| self.take(place, cause));
                     continue;
