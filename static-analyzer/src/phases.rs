@@ -55,10 +55,20 @@ pub fn of<'a>(
     let mut after = Reach::new(program);
     after.root(main);
     after.root(exit);
+    // Threads begin with it at any time.
+    for module in core(program) {
+        thread_image(program, &mut after, module);
+    }
     end(program, &mut after);
     survivors(program, &before, interpreter, &mut after);
     after.run();
     more(&mut after);
+    if opens_anew(program, &after) {
+        for module in core(program) {
+            initialise(program, &mut after, module);
+        }
+        after.run();
+    }
     Phases { all, before: Some(before), after: Some(after), started }
 }
 
@@ -121,16 +131,20 @@ pub fn initialise(program: &Program, reach: &mut Reach<'_>, module: usize) {
         reach.root(Place { module, address });
     }
     for &(at, size) in &elf.dynamic.arrays {
-        reach.root_data(module, at..at.saturating_add(size));
+        reach.root_array(module, at..at.saturating_add(size));
     }
-    // The initial image of thread-local variables is found by no address in the code.
-    if let Some(tls) = &elf.tls {
-        reach.root_data(module, tls.clone());
-    }
+    thread_image(program, reach, module);
     for relocation in &elf.relocations {
         if let crate::elf::RelocationKind::Resolver(address) = relocation.kind {
             reach.root(Place { module, address });
         }
+    }
+}
+
+/// The initial image of thread-local variables is found by no address in the code.
+fn thread_image(program: &Program, reach: &mut Reach<'_>, module: usize) {
+    if let Some(tls) = &program.elf(module).tls {
+        reach.root_data(module, tls.clone());
     }
 }
 
@@ -148,8 +162,15 @@ pub fn finalise(program: &Program, reach: &mut Reach<'_>, module: usize) {
         reach.root(Place { module, address });
     }
     if let Some((at, size)) = elf.dynamic.fini_array {
-        reach.root_data(module, at..at.saturating_add(size));
+        reach.root_array(module, at..at.saturating_add(size));
     }
+}
+
+/// Whether files that are there already may be mapped a second time, each with its own start: in a
+/// namespace of their own (dlmopen(3)).
+fn opens_anew(program: &Program, after: &Reach<'_>) -> bool {
+    let opener = program.anywhere(b"dlmopen").and_then(|place| after.node(place));
+    opener.is_some_and(|node| after.is_live(node))
 }
 
 /// exit(3), to which the start-up code returns from `main`.

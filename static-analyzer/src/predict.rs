@@ -292,7 +292,8 @@ fn one(
     let missing = closure.missing;
     let consulted = closure.consulted;
     let more = |reach: &mut Reach<'_>| {
-        for layer in Layer::ALL {
+        // What is there from the start begins and ends as `phases` says.
+        for layer in Layer::ALL.into_iter().filter(|&layer| layer != Layer::Core) {
             layers::root(files, &program, reach, &opened, layer);
         }
     };

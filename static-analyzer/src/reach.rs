@@ -172,6 +172,17 @@ impl<'a> Reach<'a> {
         }
     }
 
+    /// Makes live what an array of functions holds that is called from outside, once: nothing keeps
+    /// those addresses by that.
+    pub fn root_array(&mut self, module: usize, range: Range<u64>) {
+        for place in self.program.pointers(module, range) {
+            match self.program.is_code(place) {
+                true => self.root(place),
+                false => self.take(place, Cause::Root),
+            }
+        }
+    }
+
     pub(crate) fn mark(&mut self, node: Node, cause: Cause) {
         let known = &mut self.causes[node as usize];
         if known.is_none() {
