@@ -182,6 +182,8 @@ impl Elf {
         elf.take_sections(sections, names);
         elf.full = symbols::full(&data, sections);
         let static_relocations = relocations::of_sections(&data, sections);
+        let static_arrays = Dynamic::of_sections(sections);
+        let mut tables = relocations::tables(sections);
         elf.data = data;
         if let Some((offset, size)) = dynamic {
             elf.dynamic = Dynamic::read(&elf, offset, size);
@@ -189,9 +191,15 @@ impl Elf {
             elf.relocations = relocations::of_dynamic(&elf);
         } else {
             elf.relocations = static_relocations;
+            elf.dynamic = static_arrays;
         }
         if elf.fixed {
-            let words = relocations::of_fixed(&elf);
+            if dynamic.is_some() {
+                tables = [elf.dynamic.rela, elf.dynamic.plt]
+                    .map(|(at, size)| at..at.saturating_add(size))
+                    .to_vec();
+            }
+            let words = relocations::of_fixed(&elf, &tables);
             elf.relocations.extend(words);
         }
         elf.relocations.sort_by_key(|relocation| relocation.at);

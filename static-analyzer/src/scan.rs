@@ -187,8 +187,10 @@ impl Scan {
             Given::Code(address) => Some(address),
             Given::Entry(_) => None,
         });
+        let returned = facts.returned.iter().copied();
         calls
             .chain(taken)
+            .chain(returned)
             .chain(passed)
             .filter(|entry| !self.by_entry.contains_key(entry))
             .collect()

@@ -111,6 +111,8 @@ pub struct Facts {
     pub kept: Vec<u64>,
     /// Addresses of bytes that are no instructions.
     pub invalid: Vec<u64>,
+    /// Code whose address is in a register for results when it returns.
+    pub returned: Vec<u64>,
     /// Where what it returns comes from.
     pub results: Vec<Atom>,
     /// Whether it may come back to its caller.
@@ -138,6 +140,9 @@ impl Facts {
         self.kept.dedup();
         self.named.sort_unstable();
         self.named.dedup();
+        self.returned.sort_unstable();
+        self.returned.dedup();
+        self.returned.shrink_to_fit();
         self.results.sort_unstable();
         self.results.dedup();
         self.results.shrink_to_fit();
