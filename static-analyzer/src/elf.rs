@@ -272,10 +272,10 @@ impl Elf {
             self.segments.iter().any(|segment| {
                 segment.flags & elf::PF_X.0 != 0
                     && segment.address <= code.start
-                    && code.end - segment.address <= segment.size
+                    && code.end - segment.address <= segment.filled
             })
         };
-        // Sections are a claim; segments are what is mapped.
+        // Sections are a claim; segments are what is mapped, and only bytes of the file are code.
         if self.code.is_empty() || !self.code.iter().all(within) {
             let executable =
                 self.segments.iter().filter(|segment| segment.flags & elf::PF_X.0 != 0);
@@ -284,6 +284,14 @@ impl Elf {
                 .collect();
         }
         self.code.sort_by_key(|range| range.start);
+        // Parts that overlap are one, or each byte would be looked at as often as it is claimed.
+        self.code.dedup_by(|next, kept| {
+            let overlaps = next.start < kept.end;
+            if overlaps {
+                kept.end = kept.end.max(next.end);
+            }
+            overlaps
+        });
     }
 
     /// The bytes that the file has for an address and what follows it in the segment.

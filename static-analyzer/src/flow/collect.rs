@@ -18,6 +18,8 @@ impl Flow {
             self.take_all(code, &mut facts);
         }
         facts.invalid.clone_from(&self.body.invalid);
+        facts.tables = self.tables.iter().copied().collect();
+        facts.unsure = self.unsure;
         for first in 0..self.before.len() as u32 {
             let Some(mut state) = self.before[first as usize].clone() else { continue };
             let mut number = first;

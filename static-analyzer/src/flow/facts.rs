@@ -103,6 +103,10 @@ pub struct Facts {
     pub escapes: u16,
     /// Addresses to which it adds an index: objects begin there.
     pub named: Vec<u64>,
+    /// Tables that it jumps through begin there.
+    pub tables: Vec<u64>,
+    /// Whether the end of one of them was not to be seen, as it was not known where others begin.
+    pub unsure: bool,
     /// Code whose address it stores in memory other than its stack.
     pub kept: Vec<u64>,
     /// Addresses of bytes that are no instructions.
