@@ -9,6 +9,7 @@ pub use dynamic::Dynamic;
 pub use relocations::{Relocation, RelocationKind};
 pub use symbols::{Symbol, SymbolKind};
 
+use crate::gopclntab;
 use object::{
     LittleEndian as LE,
     elf::{self, FileHeader64, ProgramHeader64, SectionHeader64},
@@ -95,6 +96,8 @@ pub struct Elf {
     pub frames: Option<Range<u64>>,
     /// Go's table of functions.
     pub gopclntab: Option<Range<u64>>,
+    /// Where code ends that is followed by other code, if there is only a mark.
+    end_mark: Option<u64>,
     /// The linker's build id, in hexadecimal.
     pub build_id: Option<String>,
     by_name: FxHashMap<Vec<u8>, Vec<u32>>,
@@ -170,6 +173,7 @@ impl Elf {
             borders: Vec::new(),
             frames: None,
             gopclntab: None,
+            end_mark: None,
             build_id: None,
             by_name: FxHashMap::default(),
             data: Vec::new(),
@@ -209,6 +213,7 @@ impl Elf {
                 elf.by_name.entry(name).or_default().push(number);
             }
         }
+        elf.end_mark = gopclntab::end(&elf).filter(|&end| !elf.may_begin(end));
         Ok(elf)
     }
 
@@ -325,6 +330,15 @@ impl Elf {
     pub fn is_code(&self, address: u64) -> bool {
         let past = self.code.partition_point(|range| range.start <= address);
         self.code[..past].last().is_some_and(|range| address < range.end)
+            && self.end_mark != Some(address)
+    }
+
+    /// Whether a function may begin where other code ends: compilers align them, and two symbols are not
+    /// both marks.
+    fn may_begin(&self, address: u64) -> bool {
+        const ALIGNMENT: u64 = 16;
+        let symbols = self.full.iter().filter(|symbol| symbol.address == address);
+        address.is_multiple_of(ALIGNMENT) || symbols.count() > 1
     }
 
     /// The segment that holds an address.

@@ -5,13 +5,31 @@ use crate::elf::Elf;
 /// Functions past these are not read.
 const FUNCTIONS_MAX: u64 = 1 << 21;
 
-/// Start and end of each function; the end is where the next one starts.
-pub fn functions(elf: &Elf) -> Vec<(u64, u64)> {
-    let Some(table) = &elf.gopclntab else { return Vec::new() };
-    read(elf, table.start).unwrap_or_default()
+/// The table, read.
+struct Table {
+    /// Where functions begin.
+    starts: Vec<u64>,
+    /// Where the last of them ends.
+    end: Option<u64>,
 }
 
-fn read(elf: &Elf, at: u64) -> Option<Vec<(u64, u64)>> {
+/// Start and end of each function; the end is where the next one starts.
+pub fn functions(elf: &Elf) -> Vec<(u64, u64)> {
+    let Some(Table { starts, .. }) = read(elf) else { return Vec::new() };
+    let Some(&last) = starts.last() else { return Vec::new() };
+    let end = elf.code.iter().find(|code| code.contains(&last)).map_or(last, |code| code.end);
+    let ends = starts.iter().skip(1).copied().chain([end]);
+    starts.iter().copied().zip(ends).collect()
+}
+
+/// Where Go's text ends, and another language's may begin: the linker has a symbol and pointers there
+/// (`runtime.etext`) that no call goes to.
+pub fn end(elf: &Elf) -> Option<u64> {
+    read(elf)?.end
+}
+
+fn read(elf: &Elf) -> Option<Table> {
+    let at = elf.gopclntab.as_ref()?.start;
     let header = elf.at(at, 72)?;
     let word =
         |index: usize| header.get(8 + 8 * index..)?.first_chunk().copied().map(u64::from_le_bytes);
@@ -37,9 +55,10 @@ fn read(elf: &Elf, at: u64) -> Option<Vec<(u64, u64)>> {
             text.checked_add(u64::from(offset))
         }
     };
-    let starts: Vec<u64> = bytes.chunks_exact(size).take(count as usize).map_while(entry).collect();
-    let last = starts.last().copied()?;
-    let end = elf.code.iter().find(|code| code.contains(&last)).map_or(last, |code| code.end);
-    let ends = starts.iter().skip(1).copied().chain([end]);
-    Some(starts.iter().copied().zip(ends).collect())
+    let mut starts: Vec<u64> =
+        bytes.chunks_exact(size).take(count as usize + 1).map_while(entry).collect();
+    // Behind the functions stands where the last one ends.
+    let end = starts.get(count as usize).copied();
+    starts.truncate(count as usize);
+    Some(Table { starts, end })
 }

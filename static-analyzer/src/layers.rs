@@ -51,7 +51,18 @@ pub struct Opened {
 
 /// The strings that live code and live data hold.
 pub fn strings(program: &Program, reach: &Reach<'_>) -> BTreeSet<Vec<u8>> {
-    reach.objects().filter_map(|place| string(program.elf(place.module), place.address)).collect()
+    strings_but(program, reach, None)
+}
+
+/// Those that are not held by one of the modules. The interpreter opens what others name: the names of
+/// libraries that it holds are there to recognise them.
+pub fn strings_but(
+    program: &Program,
+    reach: &Reach<'_>,
+    module: Option<usize>,
+) -> BTreeSet<Vec<u8>> {
+    let objects = reach.objects().filter(|place| Some(place.module) != module);
+    objects.filter_map(|place| string(program.elf(place.module), place.address)).collect()
 }
 
 /// The text at an address, when there is one.

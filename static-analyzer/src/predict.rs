@@ -284,7 +284,8 @@ fn one(
         }
         let strings = layers::strings(&program, &reach);
         let before = (closure.modules.len(), opened.len());
-        opened.extend(layers::open(files, &mut closure, &strings, &options.layers));
+        let names = layers::strings_but(&program, &reach, interpreter);
+        opened.extend(layers::open(files, &mut closure, &names, &options.layers));
         if before == (closure.modules.len(), opened.len()) {
             break (program, strings);
         }
