@@ -201,6 +201,11 @@ pub const ARGUMENTS: [Reg; 6] = [x86::RDI, x86::RSI, x86::RDX, x86::RCX, x86::R8
 /// number of vectors among them, the frame of the function around it.
 pub const PASSED: [Reg; 7] = [x86::RDI, x86::RSI, x86::RDX, x86::RCX, x86::R8, x86::R9, x86::R10];
 
+/// The registers in which functions are followed into others: unoptimised code leaves what it hands
+/// over in the register for results, too, which a called function has no use for.
+pub const FOLLOWED: [Reg; 8] =
+    [x86::RDI, x86::RSI, x86::RDX, x86::RCX, x86::R8, x86::R9, x86::R10, x86::RAX];
+
 /// Whether a called function keeps the register (System V ABI).
 pub fn is_kept(reg: Reg) -> bool {
     matches!(reg, x86::RBX | x86::RSP | x86::RBP | x86::R12..=x86::R15)

@@ -2,7 +2,7 @@
 //! them, and from anywhere only when those let go of them.
 
 use crate::{
-    decode::{PASSED, Reg},
+    decode::{FOLLOWED, Reg},
     flow::{Given, Target},
     link::{Place, Program},
     reach::{Cause, Node, Reach, callee},
@@ -44,7 +44,7 @@ impl Reach<'_> {
         let program = self.program();
         let (module, function) = self.of(node);
         // What it was given before it was live.
-        for reg in PASSED {
+        for reg in FOLLOWED {
             for given in self.passing.given.get(&(node, reg)).cloned().unwrap_or_default() {
                 for (node, at, reg) in self.receive(node, reg, given) {
                     self.hand_over(node, at, reg, given);
@@ -82,7 +82,7 @@ impl Reach<'_> {
                     self.take(self.entry(given), Cause::Taken(node));
                     continue;
                 };
-                if self.defers(called, reg) {
+                if self.defers(called) {
                     self.at_end.insert(given);
                     continue;
                 }

@@ -2,7 +2,6 @@
 //! takes, and the data it uses; live data makes live what it points to.
 
 use crate::{
-    decode::{ARGUMENTS, Reg},
     flow::{Access, Target},
     link::{Place, Program},
     passing::Passing,
@@ -158,9 +157,9 @@ impl<'a> Reach<'a> {
         self.at_end.iter().map(|&node| self.entry(node))
     }
 
-    /// Whether a function is not called that another one is given in a register.
-    pub(crate) fn defers(&self, called: Node, reg: Reg) -> bool {
-        self.registrar == Some(called) && reg == ARGUMENTS[0]
+    /// Whether what a function is given is not called.
+    pub(crate) fn defers(&self, called: Node) -> bool {
+        self.registrar == Some(called)
     }
 
     /// Follows what is live while it is nothing but the C library's code for start and end: that calls

@@ -2,7 +2,7 @@
 
 use super::{Access, Facts, Given, Pass, State, machine::Machine};
 use crate::{
-    decode::{self, PASSED, REGS, Reg, STACK},
+    decode::{self, FOLLOWED, REGS, Reg, STACK},
     elf::Elf,
     value::{Atom, Sets, Value},
 };
@@ -46,7 +46,7 @@ pub struct Leaving {
 pub fn leave(sets: &Sets, elf: &Elf, state: &State, facts: &mut Facts, leaving: Leaving) {
     let Leaving { at, but, all, known } = leaving;
     for reg in registers().filter(|&reg| Some(reg) != but && (all || !decode::is_kept(reg))) {
-        let follows = known && PASSED.contains(&reg);
+        let follows = known && FOLLOWED.contains(&reg);
         for &atom in sets.atoms(&state.reg(reg)) {
             let given = match atom {
                 Atom::Address(address) if elf.is_code(address) => Given::Code(address),
