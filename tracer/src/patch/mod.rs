@@ -32,6 +32,8 @@ use supervisor::{memory::read_u64, wait::Wait};
 
 /// A place is rewritten when it stops for this many-th time: rewriting costs as much as some stops.
 const STOPS: u8 = 3;
+/// How many stops to let go before a process is asked again whether its threads take traps.
+const ASK_AGAIN: u32 = 1000;
 /// rip in `struct user_regs_struct`: user_64.h counts it the 17th.
 const RIP: usize = 16 * 8;
 
@@ -361,11 +363,26 @@ impl Patcher {
         }
         let others = self.others(process, recorder);
         // Until a trap can be taken without a trace, the place stops.
-        if others == Others::Running && !memory::takes_traps(&recorder.threads_of(process)) {
+        if others == Others::Running && !self.takes_traps(process, recorder) {
             return Next::Proceed;
         }
         self.rewrite(event, process, others, site, sort);
         Next::Proceed
+    }
+
+    /// Whether all threads of a process can run into a breakpoint. Where one cannot, as jemalloc's own
+    /// threads, that is seldom asked again: it costs more than a stop.
+    fn takes_traps(&mut self, process: i32, recorder: &Recorder) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        if space.deaf_for > 0 {
+            space.deaf_for -= 1;
+            return false;
+        }
+        let takes = memory::takes_traps(&recorder.threads_of(process));
+        if !takes {
+            space.deaf_for = ASK_AGAIN;
+        }
+        takes
     }
 
     fn rewrite(
