@@ -105,7 +105,8 @@ pub struct Facts {
     pub named: Vec<u64>,
     /// Code whose address it stores in memory other than its stack.
     pub kept: Vec<u64>,
-    /// Addresses of bytes that are no instructions.
+    /// Addresses of bytes that are no instructions, where jumps from the described beginning of the
+    /// function lead to them, and no table.
     pub invalid: Vec<u64>,
     /// Where what it returns comes from.
     pub results: Vec<Atom>,
