@@ -120,6 +120,7 @@ pitfall_tests! {
     go_raw_stripped gold hello_glibc hello_glibc_static hello_glibc_static_pie hello_musl_static ifunc
     ifunc_no_pie ifunc_static ifunc_static_pie int80_gate interposition interposition_no_pie jump_table
     jump_table_O0 jump_table_cet jump_table_odd jump_table_pie jump_table_unbounded jump_table_unbounded_pie
+    jump_table_unchecked
     jumps jumps_static large_model large_model_O0 large_model_pie library_order library_symbolic lto marked
     marked_O0 marked_musl marked_static marked_static_pie marked_static_stripped member_pointer_O0
     member_pointer_O2 missing_library no_code no_end no_sections no_sections_libc no_table no_unwind noreturn noreturn_stripped

@@ -1,6 +1,7 @@
-//! A program whose call sites are rewritten does what it does without, and the record says the same:
-//! which calls, checks, marks, errors and file names there were, and how everything ended. Counts are
-//! compared where a program knows its own.
+//! A program whose call sites are rewritten does what it does without, and without profgen, and the record
+//! says the same: which calls, from where and with which values, checks, marks, errors, endpoints and files
+//! there were, and how everything ended. Counts are compared of calls that do not depend on time, and
+//! where a program knows its own.
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -33,15 +34,18 @@ fn same(name: &str) {
     if !workload.engines.contains(&"ptrace") {
         return println!("not for this engine, see workloads/{name}.sh");
     }
+    let native = Scene::prepare(&workload).run_native();
     let (mut patched, mut plain) = (Vec::new(), Vec::new());
     for run in 1..=RUNS {
         let (with, trace) = record(&workload, &[]);
         patched.push(facts(&trace));
         let (without, trace) = record(&workload, &["--no-patch"]);
         plain.push(facts(&trace));
-        assert_eq!(with.status, without.status, "status of {name}");
-        if workload.output == Output::Same {
-            assert_eq!(with.stdout, without.stdout, "output of {name}");
+        for (how, ran) in [("with", &with), ("without", &without)] {
+            assert_eq!(ran.status, native.status, "status of {name} {how} patching");
+            if workload.output != Output::None {
+                assert_eq!(ran.stdout, native.stdout, "output of {name} {how} patching");
+            }
         }
         let (lost, invented) = (missing(&plain, &patched), missing(&patched, &plain));
         if lost.is_empty() && invented.is_empty() {
@@ -60,7 +64,20 @@ fn missing(these: &[BTreeSet<String>], those: &[BTreeSet<String>]) -> Vec<String
     always.into_iter().filter(|fact| !those.iter().any(|facts| facts.contains(fact))).collect()
 }
 
-/// What a trace says of each program, but how often: one line each.
+/// How often these are called does not depend on how fast the program is.
+const COUNTED: [&str; 9] = [
+    "access",
+    "close",
+    "execve",
+    "fcntl",
+    "getdents64",
+    "lseek",
+    "newfstatat",
+    "openat",
+    "readlink",
+];
+
+/// What a trace says of each program: one line each.
 fn facts(trace: &Value) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     for program in trace["programs"].as_array().unwrap() {
@@ -72,42 +89,88 @@ fn facts(trace: &Value) -> BTreeSet<String> {
                     continue;
                 }
                 facts.insert(format!("{path} {arch} {call}"));
-                for key in ["checks", "marks"] {
+                for key in ["checks", "marks", "site"] {
                     facts.insert(format!("{path} {call} {key} {}", record[key]));
+                }
+                for values in record["arguments"]["values"].as_array().into_iter().flatten() {
+                    facts.insert(format!("{path} {call} with {values}"));
                 }
                 for name in record["errors"].as_object().into_iter().flatten() {
                     facts.insert(format!("{path} {call} fails with {}", name.0));
                 }
+                if COUNTED.contains(&call.as_str()) {
+                    facts.insert(format!("{path} {call} {} times", record["count"]));
+                }
+            }
+        }
+        for endpoint in program["endpoints"].as_array().into_iter().flatten() {
+            let (operation, socket) = (&endpoint["operation"], &endpoint["socket"]);
+            let address = without_numbers(&endpoint["address"]);
+            for outcome in outcomes(&endpoint["outcomes"]) {
+                facts.insert(format!("{path} {operation} {address} {socket} {outcome}"));
             }
         }
         for file in program["files"].as_array().into_iter().flatten() {
-            // Names with a process id or a random part are others each time.
-            let name = file["path"].to_string().replace(|c: char| c.is_ascii_digit(), "0");
-            if !name.contains("/tmp/") {
-                facts.insert(format!("{path} file {name}"));
+            let name = without_numbers(&file["path"]);
+            if name.contains("/tmp/") {
+                continue;
+            }
+            facts.insert(format!("{path} file {name} {}", without_numbers(&file["resolved"])));
+            for found in file["found"].as_array().into_iter().flatten() {
+                facts.insert(format!("{path} file {name} is {found}"));
+            }
+            for (access, results) in file["accesses"].as_object().into_iter().flatten() {
+                for outcome in outcomes(results) {
+                    facts.insert(format!("{path} file {name} {access} {outcome}"));
+                }
             }
         }
     }
     facts
 }
 
+/// Names with a process id, a port or a random part are others each time.
+fn without_numbers(value: &Value) -> String {
+    value.to_string().replace(|c: char| c.is_ascii_digit(), "0")
+}
+
+/// How something ended, but how often.
+fn outcomes(outcomes: &Value) -> Vec<String> {
+    let mut ways: Vec<String> = Vec::new();
+    for (way, often) in outcomes.as_object().into_iter().flatten() {
+        match often.as_object() {
+            Some(errors) => ways.extend(errors.keys().map(|name| format!("{way} {name}"))),
+            None => ways.push(way.clone()),
+        }
+    }
+    ways
+}
+
 workload_tests!(same);
 
-/// Runs `own_code` or another fixture both ways; its own calls are counted the same, and it says the same.
-fn exact(program: &str, words: &str, notes: &[&str]) -> BTreeMap<String, u64> {
+/// Runs a fixture natively and both ways: what it says and how it ends is the same.
+fn alike(program: &str, words: &str) -> Option<[Value; 2]> {
     let mut workload = Workload::line(program, &[], "");
     workload.fixtures = vec![program.to_owned()];
     workload.exec =
         Some(format!("{program} {words}").split_whitespace().map(str::to_owned).collect());
     if let Some(why) = workload.obstacle() {
         skip(&why);
-        return BTreeMap::new();
+        return None;
     }
     let native = Scene::prepare(&workload).run_native();
     workload.status = native.status;
-    let (ran, trace) = record(&workload, &[]);
-    let (_, plain) = record(&workload, &["--no-patch"]);
-    assert_eq!(ran.stdout, native.stdout, "output of {program} {words}");
+    Some([&[][..], &["--no-patch"]].map(|options| {
+        let (ran, trace) = record(&workload, options);
+        assert_eq!(ran.stdout, native.stdout, "output of {program} {words} {options:?}");
+        assert_eq!(ran.status, native.status, "status of {program} {words} {options:?}");
+        trace
+    }))
+}
+
+/// The same, and its own calls are counted the same.
+fn exact(program: &str, words: &str, notes: &[&str]) -> BTreeMap<String, u64> {
+    let Some([trace, plain]) = alike(program, words) else { return BTreeMap::new() };
     assert_eq!(counts(&trace), counts(&plain), "{program} {words}");
     let noted: Vec<&str> = trace["completeness"]["notes"]
         .as_array()
@@ -211,4 +274,31 @@ fn eight_threads_that_fork_execute_and_unload_lose_no_call() {
         .collect();
     assert_eq!(said["wrong"], 0);
     assert_eq!((counts["getppid"], counts["lseek"]), (said["getppid"], said["lseek"]));
+}
+
+#[test]
+fn a_breakpoint_leaves_no_trace_in_how_a_program_takes_its_signal() {
+    for case in ["trap_ignored", "trap_blocked", "trap_handled"] {
+        let Some(traces) = alike("interrupted", case) else { return };
+        for trace in traces {
+            assert_eq!(counts(&trace)["getppid"], 2 * 12_800, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_thread_is_cancelled_where_it_waits_in_a_stub() {
+    alike("interrupted", "cancelled");
+}
+
+#[test]
+fn a_thread_that_waits_in_a_stub_goes_on_when_another_maps_over_it() {
+    if let Some([trace, _]) = alike("interrupted", "mapped") {
+        assert_eq!(trace["completeness"]["notes"], serde_json::json!([MAPPED]));
+    }
+}
+
+#[test]
+fn a_program_that_dumps_core_ends_by_the_same_signal_and_is_counted() {
+    exact("interrupted", "dumped", &[]);
 }

@@ -182,6 +182,8 @@ impl Elf {
         elf.take_sections(sections, names);
         elf.full = symbols::full(&data, sections);
         let static_relocations = relocations::of_sections(&data, sections);
+        let static_arrays = Dynamic::of_sections(sections);
+        let mut tables = relocations::tables(sections);
         elf.data = data;
         if let Some((offset, size)) = dynamic {
             elf.dynamic = Dynamic::read(&elf, offset, size);
@@ -189,9 +191,15 @@ impl Elf {
             elf.relocations = relocations::of_dynamic(&elf);
         } else {
             elf.relocations = static_relocations;
+            elf.dynamic = static_arrays;
         }
         if elf.fixed {
-            let words = relocations::of_fixed(&elf);
+            if dynamic.is_some() {
+                tables = [elf.dynamic.rela, elf.dynamic.plt]
+                    .map(|(at, size)| at..at.saturating_add(size))
+                    .to_vec();
+            }
+            let words = relocations::of_fixed(&elf, &tables);
             elf.relocations.extend(words);
         }
         elf.relocations.sort_by_key(|relocation| relocation.at);
@@ -264,10 +272,10 @@ impl Elf {
             self.segments.iter().any(|segment| {
                 segment.flags & elf::PF_X.0 != 0
                     && segment.address <= code.start
-                    && code.end - segment.address <= segment.size
+                    && code.end - segment.address <= segment.filled
             })
         };
-        // Sections are a claim; segments are what is mapped.
+        // Sections are a claim; segments are what is mapped, and only bytes of the file are code.
         if self.code.is_empty() || !self.code.iter().all(within) {
             let executable =
                 self.segments.iter().filter(|segment| segment.flags & elf::PF_X.0 != 0);
@@ -276,6 +284,14 @@ impl Elf {
                 .collect();
         }
         self.code.sort_by_key(|range| range.start);
+        // Parts that overlap are one, or each byte would be looked at as often as it is claimed.
+        self.code.dedup_by(|next, kept| {
+            let overlaps = next.start < kept.end;
+            if overlaps {
+                kept.end = kept.end.max(next.end);
+            }
+            overlaps
+        });
     }
 
     /// The bytes that the file has for an address and what follows it in the segment.

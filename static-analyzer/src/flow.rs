@@ -30,6 +30,7 @@ use body::Body;
 use look::Written;
 use machine::Spans;
 use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
 
 /// A file whose functions are looked at.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,8 @@ pub struct Code<'a> {
     pub ranges: &'a Ranges,
     /// Those of them that never come back to their callers.
     pub endless: &'a FxHashSet<u64>,
+    /// Where tables of jumps begin, in order, once that is known.
+    pub tables: Option<&'a [u64]>,
     /// What is proved.
     pub precision: Precision,
 }
@@ -62,6 +65,10 @@ pub struct Flow {
     pub sets: Sets,
     /// How far its tables are read.
     spans: Spans,
+    /// Where tables begin that it jumps through.
+    tables: BTreeSet<u64>,
+    /// Whether the end of one of them is to be seen only by where the next begins.
+    unsure: bool,
     /// What is known where a block begins, by the number of its first instruction.
     before: Vec<Option<State>>,
     /// Whether what is known there was handed on to the blocks that follow.
@@ -97,6 +104,8 @@ impl Flow {
             body,
             sets: Sets::default(),
             spans: Spans::default(),
+            tables: BTreeSet::new(),
+            unsure: false,
             before: Vec::new(),
             settled: Vec::new(),
             blocks: Vec::new(),

@@ -7,6 +7,7 @@ use crate::{
     flow::{Call, Target},
     precision::Precision,
     scan::Scan,
+    value::Atom,
 };
 use rustc_hash::FxHashMap;
 use std::{cell::RefCell, ops::Range, sync::Arc};
@@ -37,6 +38,8 @@ pub struct Program {
     /// The order in which symbols are looked up.
     scope: Vec<usize>,
     known: RefCell<FxHashMap<(usize, u32), Option<Place>>>,
+    /// What functions answer that the loader asks which one to call, where all of it is known.
+    answers: FxHashMap<Place, Vec<Place>>,
 }
 
 impl Program {
@@ -48,7 +51,59 @@ impl Program {
             scope.retain(|&number| number != interpreter);
             scope.push(interpreter);
         }
-        Program { modules, scope, known: RefCell::default() }
+        let known = RefCell::default();
+        let mut program = Program { modules, scope, known, answers: FxHashMap::default() };
+        program.answers = (0..program.modules.len())
+            .flat_map(|module| program.resolvers(module))
+            .filter_map(|place| Some((place, program.answer(place)?)))
+            .collect();
+        program
+    }
+
+    /// The functions of a file that only choose which one is called (STT_GNU_IFUNC).
+    pub fn resolvers(&self, module: usize) -> Vec<Place> {
+        let elf = self.elf(module);
+        let symbols = elf.symbols.iter().chain(&elf.full);
+        let chosen = symbols.filter(|symbol| symbol.defined && symbol.kind == SymbolKind::Indirect);
+        let relocated = elf.relocations.iter().filter_map(|relocation| match relocation.kind {
+            RelocationKind::Resolver(address) => Some(address),
+            _ => None,
+        });
+        let addresses = chosen.map(|symbol| symbol.address).chain(relocated);
+        addresses.map(|address| Place { module, address }).collect()
+    }
+
+    /// What a function returns, if all of that is code.
+    fn answer(&self, resolver: Place) -> Option<Vec<Place>> {
+        let Place { module, address } = resolver;
+        let scan = self.scan(module);
+        let function = &scan.functions[scan.function(self.elf(module), address)? as usize];
+        let facts = &function.facts;
+        if function.entry != address || facts.results.is_empty() {
+            return None;
+        }
+        let results = facts.results.iter().map(|&atom| match atom {
+            Atom::Address(address) => Some(Place { module, address }),
+            _ => None,
+        });
+        results.map(|place| place.filter(|&place| self.is_code(place))).collect()
+    }
+
+    /// What a function answers that the loader asks which one to call, where all of it is known.
+    pub fn answers(&self, resolver: Place) -> Option<&[Place]> {
+        self.answers.get(&resolver).map(Vec::as_slice)
+    }
+
+    /// The functions one of which the word at a place holds, as another one said before anything
+    /// of the program ran.
+    pub fn choice(&self, place: Place) -> Option<&[Place]> {
+        let end = place.address.checked_add(8)?;
+        let relocations = self.elf(place.module).relocations_in(place.address..end);
+        let found = relocations.iter().find(|relocation| relocation.at == place.address)?;
+        match found.kind {
+            RelocationKind::Resolver(address) => self.answers(Place { address, ..place }),
+            _ => None,
+        }
     }
 
     /// What is proved.
@@ -96,10 +151,13 @@ impl Program {
     /// The places that the words in a part of memory hold.
     pub fn pointers(&self, module: usize, range: Range<u64>) -> Vec<Place> {
         let relocations = self.elf(module).relocations_in(range.clone());
-        let mut found: Vec<Place> = relocations
-            .iter()
-            .filter_map(|relocation| self.target(module, relocation.kind))
-            .collect();
+        let mut found = Vec::with_capacity(relocations.len());
+        for relocation in relocations {
+            match self.choice(Place { module, address: relocation.at }) {
+                Some(choice) => found.extend(choice),
+                None => found.extend(self.target(module, relocation.kind)),
+            }
+        }
         for relocation in relocations {
             if let RelocationKind::Copy(symbol) = relocation.kind
                 && let Some(original) = self.copied(module, symbol)

@@ -3,7 +3,6 @@
 
 use crate::{
     decode::{PASSED, Reg},
-    elf::{RelocationKind, SymbolKind},
     flow::{Given, Target},
     link::{Place, Program},
     reach::{Cause, Node, Reach, callee},
@@ -28,16 +27,7 @@ impl Passing {
     pub fn new(program: &Program) -> Passing {
         let mut resolvers = FxHashSet::default();
         for module in 0..program.modules.len() {
-            let elf = program.elf(module);
-            let symbols = elf.symbols.iter().chain(&elf.full);
-            let chosen = symbols.filter(|symbol| symbol.kind == SymbolKind::Indirect);
-            let addresses = chosen.map(|symbol| symbol.address);
-            let relocated = elf.relocations.iter().filter_map(|relocation| match relocation.kind {
-                RelocationKind::Resolver(address) => Some(address),
-                _ => None,
-            });
-            let places = addresses.chain(relocated).map(|address| Place { module, address });
-            resolvers.extend(places);
+            resolvers.extend(program.resolvers(module));
         }
         Passing { resolvers, ..Passing::default() }
     }
@@ -92,6 +82,10 @@ impl Reach<'_> {
                     self.take(self.entry(given), Cause::Taken(node));
                     continue;
                 };
+                if self.defers(called, reg) {
+                    self.at_end.insert(given);
+                    continue;
+                }
                 if self.passing.known.insert((called, reg, given)) {
                     self.passing.given.entry((called, reg)).or_default().push(given);
                     // What is not live yet receives it when it is: chains of calls lead to it then.

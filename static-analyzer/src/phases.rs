@@ -2,12 +2,15 @@
 
 use crate::{
     decode::{ARGUMENTS, X86_64},
-    flow::{Flow, Target},
+    elf::{Symbol, SymbolKind},
+    flow::{Access, Flow, Target},
+    layers::string,
     link::{Place, Program},
     reach::{Node, Reach, callee},
     value::Atom,
 };
 use model::analysis::Layer;
+use std::collections::BTreeSet;
 
 /// How many calls from the entry on `main` is looked for.
 const DEPTH_MAX: usize = 3;
@@ -45,16 +48,34 @@ pub fn of<'a>(
     let mut all = reach;
     more(&mut all);
     let started = interpreter.map(|interpreter| started(program, &all, interpreter, more));
-    let (Some((node, main)), Some(exit)) = (find_main(program, &all), exit(program)) else {
+    let exit = function(program, b"exit");
+    let (Some((node, main)), Some(exit)) = (find_main(program, &all), exit) else {
         return Phases { all, before: None, after: None, started };
     };
     let mut before = Reach::new(program);
     before.skip(node, main);
+    // Whoever defines exit(3) calls at the end what is registered for it (Itanium C++ ABI, 3.3.6).
+    if let Some(registrar) =
+        function(program, b"__cxa_atexit").filter(|place| place.module == exit.module)
+    {
+        before.defer(registrar);
+    }
+    enter(program, &mut before, interpreter);
+    before.run_library();
+    let ending: Vec<Place> = before.deferred().collect();
     begin(program, &mut before, interpreter);
     before.run();
     let mut after = Reach::new(program);
+    // What the start-up code registered calls the last functions; what calls `main` goes on.
+    let callers = all.passing.invocations();
+    let main_node = all.node(main);
+    let callers = callers.filter(|&(given, ..)| Some(given) == main_node);
+    let callers = callers.map(|(_, caller, _)| all.entry(caller));
+    for place in ending.into_iter().chain([exit]).chain(callers) {
+        after.root(place);
+    }
+    after.run_library();
     after.root(main);
-    after.root(exit);
     // Threads begin with it at any time.
     for module in core(program) {
         thread_image(program, &mut after, module);
@@ -90,7 +111,10 @@ fn started<'a>(
     if !program.precision().demand {
         reach.everything();
     }
-    enter(program, &mut reach);
+    reach.root(Place { module: 0, address: program.elf(0).entry });
+    for module in core(program) {
+        initialise(program, &mut reach, module);
+    }
     end(program, &mut reach);
     survivors(program, all, Some(interpreter), &mut reach);
     reach.run();
@@ -103,18 +127,53 @@ fn begin(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
     if !program.precision().demand {
         reach.everything();
     }
-    if let Some(interpreter) = interpreter {
-        let address = program.elf(interpreter).entry;
-        reach.root(Place { module: interpreter, address });
+    enter(program, reach, interpreter);
+    for place in interpreter.map(|module| stages(program, module)).unwrap_or_default() {
+        reach.root(place);
     }
-    enter(program, reach);
-}
-
-/// What runs before `main` once the loader has done its own part.
-fn enter(program: &Program, reach: &mut Reach<'_>) {
-    reach.root(Place { module: 0, address: program.elf(0).entry });
     for module in core(program) {
         initialise(program, reach, module);
+    }
+}
+
+/// What the start of the interpreter enters of itself by name: musl's looks its further stages up in
+/// its own table of symbols, so that no code of one runs before what it needs is ready (ldso/dynlink.c).
+fn stages(program: &Program, interpreter: usize) -> Vec<Place> {
+    let elf = program.elf(interpreter);
+    let mut reach = Reach::new(program);
+    let mut found = BTreeSet::new();
+    let mut new = vec![elf.entry];
+    while !new.is_empty() {
+        for address in new.drain(..) {
+            reach.root(Place { module: interpreter, address });
+        }
+        reach.run();
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            if module != interpreter {
+                continue;
+            }
+            for access in &program.scan(module).functions[function].facts.accesses {
+                let &Access::Take(address) = access else { continue };
+                let Some(name) = string(elf, address).filter(|_| !elf.is_code(address)) else {
+                    continue;
+                };
+                for &number in elf.defined(&name) {
+                    let symbol = &elf.symbols[number as usize];
+                    if symbol.kind == SymbolKind::Function && found.insert(symbol.address) {
+                        new.push(symbol.address);
+                    }
+                }
+            }
+        }
+    }
+    found.into_iter().map(|address| Place { module: interpreter, address }).collect()
+}
+
+/// Where the kernel enters the interpreter, and the interpreter the program.
+fn enter(program: &Program, reach: &mut Reach<'_>, interpreter: Option<usize>) {
+    for module in interpreter.into_iter().chain([0]) {
+        reach.root(Place { module, address: program.elf(module).entry });
     }
 }
 
@@ -169,17 +228,20 @@ pub fn finalise(program: &Program, reach: &mut Reach<'_>, module: usize) {
 /// Whether files that are there already may be mapped a second time, each with its own start: in a
 /// namespace of their own (dlmopen(3)).
 fn opens_anew(program: &Program, after: &Reach<'_>) -> bool {
-    let opener = program.anywhere(b"dlmopen").and_then(|place| after.node(place));
+    let opener = function(program, b"dlmopen").and_then(|place| after.node(place));
     opener.is_some_and(|node| after.is_live(node))
 }
 
-/// exit(3), to which the start-up code returns from `main`.
-fn exit(program: &Program) -> Option<Place> {
-    if let Some(found) = program.anywhere(b"exit") {
-        return Some(found);
-    }
+/// A function of the C library, by its name. A static program has its own, and what it may load has
+/// another one.
+fn function(program: &Program, name: &[u8]) -> Option<Place> {
     let elf = program.elf(0);
-    let symbol = elf.full.iter().find(|symbol| elf.bytes_of(&symbol.name) == b"exit")?;
+    if elf.interpreter.is_some() || !elf.dynamic.needed.is_empty() {
+        return program.anywhere(name);
+    }
+    let mut symbols = elf.symbols.iter().chain(&elf.full);
+    let named = |symbol: &&Symbol| symbol.defined && elf.bytes_of(&symbol.name) == name;
+    let symbol = symbols.find(named)?;
     Some(Place { module: 0, address: symbol.address })
 }
 
@@ -192,24 +254,39 @@ fn survivors(
     interpreter: Option<usize>,
     after: &mut Reach<'_>,
 ) {
+    for place in before.deferred() {
+        after.root(place);
+    }
+    // What is called by code that calls the kernel, too, may run in a thread from then on.
+    for (given, caller, _) in before.passing.invocations() {
+        let (module, function) = before.of(caller);
+        if !program.scan(module).functions[function].facts.sites.is_empty() {
+            after.root(before.entry(given));
+        }
+    }
+    let entry = before.node(Place { module: 0, address: program.elf(0).entry });
     let start = interpreter
         .and_then(|module| before.node(Place { module, address: program.elf(module).entry }));
     for node in before.live() {
         let (module, function) = before.of(node);
         if Some(module) != interpreter {
-            if before.is_taken(node) {
+            // The start-up code of static programs knows the entry, as the loader's does its own.
+            if before.is_taken(node) && Some(node) != entry {
                 after.root(before.entry(node));
             }
             continue;
         }
         let facts = &program.scan(module).functions[function].facts;
-        // Its own entry is no function, and never entered again.
+        // An entry is no function, and never entered again.
         for &address in facts.kept.iter().filter(|&&address| address != program.elf(module).entry) {
             after.root(Place { module, address });
         }
         if Some(node) == start {
+            for &address in &facts.returned {
+                after.root(Place { module, address });
+            }
             for access in &facts.accesses {
-                if let &crate::flow::Access::Take(address) = access
+                if let &Access::Take(address) = access
                     && program.is_code(Place { module, address })
                 {
                     after.root(Place { module, address });

@@ -2,13 +2,17 @@
 //! takes, and the data it uses; live data makes live what it points to.
 
 use crate::{
+    decode::{ARGUMENTS, Reg},
     flow::{Access, Target},
     link::{Place, Program},
     passing::Passing,
 };
 use model::analysis::Layer;
 use rustc_hash::FxHashSet;
-use std::{collections::VecDeque, ops::Range};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ops::Range,
+};
 
 /// A function by its number among all of the program.
 pub type Node = u32;
@@ -46,6 +50,12 @@ pub struct Reach<'a> {
     roots: FxHashSet<Node>,
     /// Functions that are handed to others, which may call them.
     pub(crate) passing: Passing,
+    /// The function that is handed what is called at the end of the process.
+    registrar: Option<Node>,
+    /// What it was handed, when it is not to count.
+    pub(crate) at_end: BTreeSet<Node>,
+    /// Whether what is followed does not count as using the arrays of functions.
+    in_library: bool,
 }
 
 impl<'a> Reach<'a> {
@@ -71,6 +81,9 @@ impl<'a> Reach<'a> {
             skip: None,
             roots: FxHashSet::default(),
             passing: Passing::new(program),
+            registrar: None,
+            at_end: BTreeSet::new(),
+            in_library: false,
         }
     }
 
@@ -133,6 +146,55 @@ impl<'a> Reach<'a> {
     /// One function's taking of one address does not count.
     pub fn skip(&mut self, node: Node, place: Place) {
         self.skip = Some((node, place));
+    }
+
+    /// What is handed to the function at a place is not called as long as this is asked about.
+    pub fn defer(&mut self, registrar: Place) {
+        self.registrar = self.node(registrar);
+    }
+
+    /// Where what was handed to it is entered.
+    pub fn deferred(&self) -> impl Iterator<Item = Place> + '_ {
+        self.at_end.iter().map(|&node| self.entry(node))
+    }
+
+    /// Whether a function is not called that another one is given in a register.
+    pub(crate) fn defers(&self, called: Node, reg: Reg) -> bool {
+        self.registrar == Some(called) && reg == ARGUMENTS[0]
+    }
+
+    /// Follows what is live while it is nothing but the C library's code for start and end: that calls
+    /// what the arrays of functions hold, and keeps nothing of it. Who is called when, is known.
+    pub fn run_library(&mut self) {
+        self.in_library = true;
+        self.run();
+        self.in_library = false;
+        // Others that use the arrays do count.
+        self.read.clear();
+        let program = self.program;
+        self.objects.retain(|&(module, start)| {
+            let object = program.scan(module).object(start);
+            !program.elf(module).dynamic.called().any(|array| meet(&array, &object))
+        });
+    }
+
+    /// The places that words in a part of memory hold, as far as they count.
+    fn pointers(&self, module: usize, range: Range<u64>) -> Vec<Place> {
+        let program = self.program;
+        if !self.in_library {
+            return program.pointers(module, range);
+        }
+        let arrays = program.elf(module).dynamic.called();
+        let mut arrays: Vec<Range<u64>> = arrays.filter(|array| meet(array, &range)).collect();
+        arrays.sort_unstable_by_key(|array| array.start);
+        let mut found = Vec::new();
+        let mut from = range.start;
+        for array in arrays {
+            found.extend(program.pointers(module, from..array.start.max(from)));
+            from = from.max(array.end);
+        }
+        found.extend(program.pointers(module, from..range.end.max(from)));
+        found
     }
 
     /// Makes the function at a place live.
@@ -198,6 +260,7 @@ impl<'a> Reach<'a> {
             let Some(node) = self.node(place) else { return };
             self.mark(node, cause);
             self.taken[node as usize] = true;
+            self.choose(place, cause);
             return;
         }
         let mut left = vec![place];
@@ -206,7 +269,7 @@ impl<'a> Reach<'a> {
             if !self.objects.insert((place.module, object.start)) {
                 continue;
             }
-            for pointer in self.program.pointers(place.module, object) {
+            for pointer in self.pointers(place.module, object) {
                 if self.program.is_code(pointer) {
                     self.take(pointer, cause);
                 } else {
@@ -229,17 +292,44 @@ impl<'a> Reach<'a> {
             let (module, function) = self.of(node);
             let facts = &program.scan(module).functions[function].facts;
             for call in &facts.calls {
+                let cause = Cause::Call(node, call.at);
+                if let Target::Slot(slot) = call.target
+                    && self.in_library
+                    && program.elf(module).dynamic.called().any(|array| array.contains(&slot))
+                {
+                    continue;
+                }
+                if let Some(choice) = choice(program, module, call.target) {
+                    choice.iter().for_each(|&place| self.take(place, cause));
+                    continue;
+                }
                 if let Some(place) = callee(program, module, call.target)
                     && let Some(target) = self.node(place)
                     && program.is_code(place)
                 {
-                    self.mark(target, Cause::Call(node, call.at));
+                    self.mark(target, cause);
+                    self.choose(place, cause);
                 }
             }
             for &access in &facts.accesses {
                 self.access(node, module, access);
             }
+            // What the loader is answered is called where it is asked for.
+            if program.answers(self.entry(node)).is_none() {
+                for &address in &facts.returned {
+                    self.access(node, module, Access::Take(address));
+                }
+            }
             self.hand_on(node);
+        }
+    }
+
+    /// Whoever calls a function that chooses one may call what it answers.
+    fn choose(&mut self, resolver: Place, cause: Cause) {
+        for &place in self.program.answers(resolver).unwrap_or_default() {
+            if self.node(place).is_some_and(|node| !self.is_taken(node)) {
+                self.take(place, cause);
+            }
         }
     }
 
@@ -253,7 +343,7 @@ impl<'a> Reach<'a> {
         let places = match access {
             Access::Take(address) => vec![Place { module, address }],
             Access::Read(address, size) => {
-                program.pointers(module, address..address.saturating_add(u64::from(size)))
+                self.pointers(module, address..address.saturating_add(u64::from(size)))
             }
             Access::Field(slot, distance) => {
                 field(program, module, slot, distance).into_iter().collect()
@@ -271,6 +361,24 @@ impl<'a> Reach<'a> {
 pub fn field(program: &Program, module: usize, slot: u64, distance: i32) -> Option<Place> {
     let base = program.word(module, slot)?;
     program.word(base.module, base.address.wrapping_add_signed(i64::from(distance)))
+}
+
+/// The functions one of which is called, where the loader has asked another one which.
+fn choice(program: &Program, module: usize, target: Target) -> Option<&[Place]> {
+    match target {
+        Target::Slot(address) => program.choice(Place { module, address }),
+        Target::Field(slot, distance) => {
+            let base = program.word(module, slot)?;
+            let address = base.address.wrapping_add_signed(i64::from(distance));
+            program.choice(Place { address, ..base })
+        }
+        _ => None,
+    }
+}
+
+/// Whether two parts of memory have something in common.
+fn meet(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 /// Where a call leads.

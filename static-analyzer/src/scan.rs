@@ -39,6 +39,8 @@ pub struct Scan {
     by_entry: FxHashMap<u64, u32>,
     /// The functions that never return.
     endless: FxHashSet<u64>,
+    /// Where tables of jumps begin, once all functions were looked at.
+    tables: Option<Vec<u64>>,
     /// Where data objects begin.
     objects: Vec<u64>,
     /// Whether a bound was met.
@@ -54,6 +56,7 @@ impl Scan {
             functions: Vec::new(),
             by_entry: FxHashMap::default(),
             endless: FxHashSet::default(),
+            tables: None,
             objects: Vec::new(),
             cut: false,
         };
@@ -63,36 +66,73 @@ impl Scan {
             Some(range) if range.known && !ranges.begins(at) && at != elf.entry => range.start,
             _ => at,
         };
-        let mut wave: Vec<u64> =
-            ranges.starts().chain(entries(elf).into_iter().map(whole)).collect();
-        let mut seen: FxHashSet<u64> = FxHashSet::default();
-        loop {
-            wave.retain(|&entry| elf.is_code(entry) && seen.insert(entry));
-            wave.sort_unstable();
-            let room = FUNCTIONS_MAX - scan.functions.len();
-            scan.cut |= wave.len() > room;
-            wave.truncate(room);
-            if wave.is_empty() {
-                break;
-            }
-            let found = scan.interpret(elf, &wave);
-            let mut next = Vec::new();
-            for (entry, facts) in wave.into_iter().zip(found) {
-                let Some(facts) = facts else { continue };
-                next.extend(scan.leads_to(elf, &facts));
-                scan.by_entry.insert(entry, scan.functions.len() as u32);
-                scan.functions.push(Function { entry, facts });
-            }
-            wave = next;
-        }
+        let wave = ranges.starts().chain(entries(elf).into_iter().map(whole)).collect();
+        let mut seen = FxHashSet::default();
+        scan.follow(elf, wave, &mut seen);
+        let wave = scan.end_tables(elf);
+        scan.follow(elf, wave, &mut seen);
         scan.find_endless(elf);
         scan.objects = objects::find(elf, &scan.functions);
         scan
     }
 
+    /// Looks at functions, at those that they name, and so on.
+    fn follow(&mut self, elf: &Elf, mut wave: Vec<u64>, seen: &mut FxHashSet<u64>) {
+        loop {
+            wave.retain(|&entry| elf.is_code(entry) && seen.insert(entry));
+            wave.sort_unstable();
+            let room = FUNCTIONS_MAX - self.functions.len();
+            self.cut |= wave.len() > room;
+            wave.truncate(room);
+            if wave.is_empty() {
+                break;
+            }
+            let found = self.interpret(elf, &wave);
+            let mut next = Vec::new();
+            for (entry, facts) in wave.into_iter().zip(found) {
+                let Some(facts) = facts else { continue };
+                next.extend(self.leads_to(elf, &facts));
+                self.by_entry.insert(entry, self.functions.len() as u32);
+                self.functions.push(Function { entry, facts });
+            }
+            wave = next;
+        }
+    }
+
+    /// Now that it is known where tables of jumps begin, looks again at the functions that jump
+    /// through one whose end is not to be seen otherwise. Answers what they name.
+    fn end_tables(&mut self, elf: &Elf) -> Vec<u64> {
+        let tables = self.functions.iter().flat_map(|function| &function.facts.tables);
+        let mut tables: Vec<u64> = tables.copied().collect();
+        tables.sort_unstable();
+        tables.dedup();
+        self.tables = Some(tables);
+        let unsure = self.functions.iter().filter(|function| function.facts.unsure);
+        let unsure: Vec<u64> = unsure.map(|function| function.entry).collect();
+        self.again(elf, &unsure)
+    }
+
+    /// Looks again at functions. Answers what they name.
+    fn again(&mut self, elf: &Elf, entries: &[u64]) -> Vec<u64> {
+        let mut named = Vec::new();
+        for (entry, facts) in entries.iter().zip(self.interpret(elf, entries)) {
+            if let (Some(facts), Some(&number)) = (facts, self.by_entry.get(entry)) {
+                named.extend(self.leads_to(elf, &facts));
+                self.functions[number as usize].facts = facts;
+            }
+        }
+        named
+    }
+
     /// The file, for looking at one of its functions.
     pub fn code<'a>(&'a self, elf: &'a Elf) -> Code<'a> {
-        Code { elf, ranges: &self.ranges, endless: &self.endless, precision: self.precision }
+        Code {
+            elf,
+            ranges: &self.ranges,
+            endless: &self.endless,
+            tables: self.tables.as_deref(),
+            precision: self.precision,
+        }
     }
 
     fn interpret(&self, elf: &Elf, entries: &[u64]) -> Vec<Option<Facts>> {
@@ -128,11 +168,8 @@ impl Scan {
             let again = self.functions.iter().filter(|function| names_one(&function.facts));
             let again: Vec<u64> = again.map(|function| function.entry).collect();
             self.endless.extend(new);
-            for (entry, facts) in again.iter().zip(self.interpret(elf, &again)) {
-                if let (Some(facts), Some(&number)) = (facts, self.by_entry.get(entry)) {
-                    self.functions[number as usize].facts = facts;
-                }
-            }
+            // They name what they named, or less.
+            let _ = self.again(elf, &again);
         }
     }
 
@@ -150,8 +187,10 @@ impl Scan {
             Given::Code(address) => Some(address),
             Given::Entry(_) => None,
         });
+        let returned = facts.returned.iter().copied();
         calls
             .chain(taken)
+            .chain(returned)
             .chain(passed)
             .filter(|entry| !self.by_entry.contains_key(entry))
             .collect()

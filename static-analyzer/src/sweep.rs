@@ -19,7 +19,10 @@ pub fn targets(elf: &Elf, known: &[(u64, u64)]) -> Vec<(u64, u64)> {
     if room.is_empty() {
         return Vec::new();
     }
-    let outside = |at: u64| room.iter().find(|range| range.contains(&at));
+    let outside = |at: u64| {
+        let past = room.partition_point(|range| range.start <= at);
+        room[..past].last().filter(|range| at < range.end)
+    };
     let mut found = BTreeSet::new();
     let mut decoder = X86_64::default();
     let mut ops = Vec::new();

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::path::Path;
+
 use profgen_static_analyzer::fuzzing;
 
 /// A small generator (xorshift) that is the same everywhere.
@@ -74,4 +76,21 @@ fn any_bytes_are_instructions_and_frames_or_none() {
         fuzzing::instructions(&bytes);
         fuzzing::frames(&bytes);
     }
+}
+
+/// What a fuzz target begins with, and what it found.
+fn replay(name: &str, target: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+    let files: Vec<_> = std::fs::read_dir(corpus).unwrap().collect();
+    assert!(!files.is_empty());
+    for file in files {
+        target(&std::fs::read(file.unwrap().path()).unwrap());
+    }
+}
+
+#[test]
+fn the_corpora_of_the_fuzz_targets_are_read_without_harm() {
+    replay("elf", fuzzing::scan);
+    replay("frames", fuzzing::frames);
+    replay("instructions", fuzzing::instructions);
 }

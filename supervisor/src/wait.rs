@@ -95,6 +95,17 @@ pub fn wait_any(flags: c_int) -> nix::Result<(i32, Wait)> {
     Ok((tid, Wait::from_status(status)))
 }
 
+/// What there is to report of one tracee at this moment, if anything.
+///
+/// # Errors
+/// ECHILD when there is none.
+pub fn wait_now(tid: i32) -> nix::Result<Option<Wait>> {
+    let mut status = 0;
+    // SAFETY: the status is valid for the call.
+    let found = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+    Ok((Errno::result(found)? != 0).then(|| Wait::from_status(status)))
+}
+
 /// Waits for one tracee, which is about to stop or to end.
 ///
 /// # Errors

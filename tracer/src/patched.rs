@@ -7,7 +7,12 @@ use crate::{
     ptrace::{Calls, Engine},
 };
 use libc::c_int;
-use supervisor::wait::Wait;
+use nix::{sys::ptrace, unistd::Pid};
+use std::time::Duration;
+use supervisor::wait::{Stop, Wait, wait_now};
+
+/// How many milliseconds a thread has to stop.
+const PATIENCE: u32 = 200;
 
 /// What to do with the entry of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +63,10 @@ impl Engine<'_> {
         if !patcher.entering(event, process, &mut self.recorder) {
             return Entry::Record;
         }
-        let made = patcher.retire(tid, process, &mut self.recorder);
+        let threads = patcher.withdraw(tid, process, &self.recorder);
+        let is_left = self.leave_stubs(&threads);
+        let Some(patcher) = &mut self.patcher else { return Entry::Record };
+        let made = patcher.retire(tid, process, is_left, &mut self.recorder);
         self.recorder.note("a program mapped where its calls would pass: each stopped twice");
         self.set_calls_of_process(process, Calls::Unfiltered);
         match made {
@@ -69,6 +77,32 @@ impl Engine<'_> {
                 Entry::Over
             }
         }
+    }
+
+    /// Stops threads where they stand, which takes them out of the stubs, and lets them go on. Whether
+    /// all did: one that waits for its vfork child, or for a device, stops for nobody, and is not there.
+    fn leave_stubs(&mut self, threads: &[i32]) -> bool {
+        threads.iter().filter(|&&tid| !self.leaves_stubs(tid)).count() == 0
+    }
+
+    fn leaves_stubs(&mut self, tid: i32) -> bool {
+        if ptrace::interrupt(Pid::from_raw(tid)).is_err() {
+            // It is gone, or its end is yet to be reported.
+            return true;
+        }
+        for _ in 0..PATIENCE {
+            match wait_now(tid) {
+                Ok(Some(wait)) => {
+                    self.waited(tid, wait);
+                    if !matches!(wait, Wait::Stopped(stop) if stop != Stop::Trap) {
+                        return true;
+                    }
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Err(_) => return true,
+            }
+        }
+        false
     }
 
     /// A call was recorded, of which nothing else is wanted.

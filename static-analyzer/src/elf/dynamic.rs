@@ -3,8 +3,9 @@
 use super::{Elf, table};
 use object::{
     LittleEndian as LE,
-    elf::{self, Dyn64},
+    elf::{self, Dyn64, SectionHeader64},
 };
+use std::ops::Range;
 
 /// More entries are not read; libraries have some forty.
 const ENTRIES_MAX: u64 = 1 << 14;
@@ -48,6 +49,26 @@ pub struct Dynamic {
 }
 
 impl Dynamic {
+    /// A static program at fixed addresses has none: its sections name the arrays of functions.
+    pub(super) fn of_sections(sections: &[SectionHeader64<LE>]) -> Dynamic {
+        let mut found = Dynamic::default();
+        for section in sections.iter().filter(|section| section.sh_size.get(LE) != 0) {
+            let array = (section.sh_addr.get(LE), section.sh_size.get(LE));
+            match section.sh_type.get(LE) {
+                elf::SHT_PREINIT_ARRAY | elf::SHT_INIT_ARRAY => found.arrays.push(array),
+                elf::SHT_FINI_ARRAY => found.fini_array = Some(array),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Where the arrays of functions lie that are called as the process begins and ends.
+    pub fn called(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let arrays = self.arrays.iter().chain(&self.fini_array);
+        arrays.map(|&(at, size)| at..at.saturating_add(size))
+    }
+
     pub(super) fn read(elf: &Elf, offset: u64, size: u64) -> Dynamic {
         let entry = size_of::<Dyn64<LE>>() as u64;
         let count = (size / entry).min(ENTRIES_MAX) as usize;

@@ -3,9 +3,10 @@
 use super::{Elf, slice, table};
 use object::{
     LittleEndian as LE,
-    elf::{self, Rela64, SectionHeader64},
+    elf::{self, FileHeader64, Rela64, SectionHeader64},
 };
 use rustc_hash::FxHashSet;
+use std::ops::Range;
 
 /// Relocations past these are not read.
 const RELOCATIONS_MAX: usize = 1 << 23;
@@ -113,19 +114,37 @@ fn packed(elf: &Elf, found: &mut Vec<Relocation>) {
     }
 }
 
-/// The words of a file of fixed addresses that may be addresses: nothing marks them.
-pub(super) fn of_fixed(elf: &Elf) -> Vec<Relocation> {
+/// Where those that a static program applies to itself lie.
+pub(super) fn tables(sections: &[SectionHeader64<LE>]) -> Vec<Range<u64>> {
+    let tables = sections.iter().filter(|section| {
+        let loaded = section.sh_flags.get(LE).0 & elf::SHF_ALLOC.0 != 0;
+        section.sh_type.get(LE) == elf::SHT_RELA && loaded
+    });
+    let range = |section: &SectionHeader64<LE>| {
+        let start = section.sh_addr.get(LE);
+        start..start.saturating_add(section.sh_size.get(LE))
+    };
+    tables.map(range).collect()
+}
+
+/// The words of a file of fixed addresses that may be addresses: nothing marks them. What tables of
+/// relocations hold is in the relocations, and the file's header leads only the loader to the entry.
+pub(super) fn of_fixed(elf: &Elf, tables: &[Range<u64>]) -> Vec<Relocation> {
     let marked: FxHashSet<u64> = elf.relocations.iter().map(|relocation| relocation.at).collect();
     let mut found = Vec::new();
     for segment in &elf.segments {
         let start = segment.address.next_multiple_of(8);
         let Some(bytes) = elf.from(start) else { continue };
+        let header = if segment.offset == 0 { size_of::<FileHeader64<LE>>() as u64 } else { 0 };
+        let header = segment.address..segment.address.saturating_add(header);
         for (number, word) in (0_u64..).zip(bytes.chunks_exact(8)) {
             let Some(target) = word.first_chunk().copied().map(u64::from_le_bytes) else { break };
             let at = start + 8 * number;
             if elf.segment(target).is_some()
                 && !elf.is_code(at)
                 && !marked.contains(&at)
+                && !header.contains(&at)
+                && !tables.iter().any(|table| table.contains(&at))
                 && found.len() < RELOCATIONS_MAX
             {
                 found.push(Relocation { at, kind: RelocationKind::Local(target) });

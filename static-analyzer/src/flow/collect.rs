@@ -19,6 +19,8 @@ impl Flow {
         }
         let broken = !self.body.invalid.is_empty();
         facts.invalid.extend_from_slice(&self.body.invalid[..self.body.certain]);
+        facts.tables = self.tables.iter().copied().collect();
+        facts.unsure = self.unsure;
         for first in 0..self.before.len() as u32 {
             let Some(mut state) = self.before[first as usize].clone() else { continue };
             let mut number = first;

@@ -103,11 +103,17 @@ pub struct Facts {
     pub escapes: u16,
     /// Addresses to which it adds an index: objects begin there.
     pub named: Vec<u64>,
+    /// Tables that it jumps through begin there.
+    pub tables: Vec<u64>,
+    /// Whether the end of one of them was not to be seen, as it was not known where others begin.
+    pub unsure: bool,
     /// Code whose address it stores in memory other than its stack.
     pub kept: Vec<u64>,
     /// Addresses of bytes that are no instructions, where jumps from the described beginning of the
     /// function lead to them, and no table.
     pub invalid: Vec<u64>,
+    /// Code whose address is in a register for results when it returns.
+    pub returned: Vec<u64>,
     /// Where what it returns comes from.
     pub results: Vec<Atom>,
     /// Whether it may come back to its caller.
@@ -135,6 +141,9 @@ impl Facts {
         self.kept.dedup();
         self.named.sort_unstable();
         self.named.dedup();
+        self.returned.sort_unstable();
+        self.returned.dedup();
+        self.returned.shrink_to_fit();
         self.results.sort_unstable();
         self.results.dedup();
         self.results.shrink_to_fit();

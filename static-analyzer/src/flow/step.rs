@@ -3,7 +3,7 @@
 use super::{
     Call, Code, Facts, Flow, Site, State, Target,
     body::Instruction,
-    escape::{Leaving, escape, leave, registers},
+    escape::{Leaving, escape, escape_atom, leave, registers},
     machine::{Machine, Place},
 };
 use crate::{
@@ -225,7 +225,14 @@ impl Machine<'_> {
         let result = self.state.reg(RESULTS[0]);
         facts.results.extend_from_slice(self.sets.atoms(&result));
         for reg in RESULTS {
-            escape(self.sets, self.state.reg(reg), facts);
+            for &atom in self.sets.atoms(&self.state.reg(reg)) {
+                match atom {
+                    Atom::Address(address) if self.place.elf.is_code(address) => {
+                        facts.returned.push(address);
+                    }
+                    _ => escape_atom(atom, facts),
+                }
+            }
         }
     }
 

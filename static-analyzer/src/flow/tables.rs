@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries past these are not read.
 const ENTRIES_MAX: u64 = 1 << 14;
+/// The largest numbers of one byte and of two.
+const WIDTHS: [u64; 2] = [0xff, 0xffff];
 /// How far back the comparison is looked for that bounds the index.
 const LOOK_BACK: usize = 24;
 /// Parts of a function past these, to which nothing leads, are not looked into.
@@ -23,6 +25,9 @@ impl Flow {
             let instruction = self.body.list[number];
             let mut targets = BTreeSet::new();
             for atom in self.destinations(code, &instruction) {
+                if let Atom::Distance(table, _) | Atom::Element(table, 8, _) = atom {
+                    self.tables.insert(table);
+                }
                 match atom {
                     Atom::Distance(table, base) => {
                         targets.extend(self.entries(code, number, table, Some(base)));
@@ -67,8 +72,9 @@ impl Flow {
     /// The entries of a table: as many as the index can have values. Where that is not known, as
     /// many as some comparison before the jump speaks of, and more as long as they lead into the
     /// function. Where bounds are not to be relied on, what they allow is read, and what would be read
-    /// without them.
-    fn entries(&self, code: Code<'_>, jump: usize, table: u64, base: Option<u64>) -> Vec<u64> {
+    /// without them. An index that only its width bounds was not compared, since all its values have
+    /// an entry or no others occur: such a table may end where another begins.
+    fn entries(&mut self, code: Code<'_>, jump: usize, table: u64, base: Option<u64>) -> Vec<u64> {
         let width = if base.is_some() { 4 } else { 8 };
         let span = self.span(table);
         let count = span.map(|span| (span / width + 1).min(ENTRIES_MAX));
@@ -78,7 +84,12 @@ impl Flow {
         };
         let bound = count.max(compared).unwrap_or(0);
         let mut found = Vec::new();
-        let last = count.filter(|_| code.precision.table_bounds).unwrap_or(ENTRIES_MAX);
+        let mut last = count.filter(|_| code.precision.table_bounds).unwrap_or(ENTRIES_MAX);
+        let by_width = span.is_some_and(|span| WIDTHS.contains(&(span / width)));
+        let by_width = by_width && code.precision.table_bounds;
+        if by_width && let Some(next) = code.next_table(table) {
+            last = last.min((next - table).div_ceil(width));
+        }
         for index in 0..last {
             let target = match base {
                 Some(base) => {
@@ -88,8 +99,12 @@ impl Flow {
                 None => code.pointer(table.wrapping_add(8 * index)),
             };
             let Some(target) = target.filter(|&target| code.elf.is_code(target)) else { break };
-            if !self.body.holds(target) && index >= bound {
-                break;
+            if !self.body.holds(target) {
+                let not_yet = by_width && code.tables.is_none();
+                self.unsure |= not_yet;
+                if index >= bound || not_yet {
+                    break;
+                }
             }
             found.push(target);
         }
@@ -188,6 +203,12 @@ impl Code<'_> {
             None if self.elf.fixed => self.elf.word(at),
             None => None,
         }
+    }
+
+    /// Where the next table of jumps begins behind one.
+    fn next_table(&self, table: u64) -> Option<u64> {
+        let tables = self.tables?;
+        tables.get(tables.partition_point(|&start| start <= table)).copied()
     }
 
     /// Where code begins between two addresses, behind the padding.

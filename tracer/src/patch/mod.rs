@@ -272,15 +272,30 @@ impl Patcher {
         (asks && touches(&(start..end))) || target.as_ref().is_some_and(touches)
     }
 
-    /// The area is about to be taken away by the program itself: its code gets its own bytes back, and
-    /// nothing passes any more. Alone, it finds the area free, as it would be; other threads may stand
-    /// in the stubs.
-    pub fn retire(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Made {
-        self.count(tid, process, recorder);
+    /// The area is about to be taken away by the program itself: its code gets its own bytes back.
+    /// Its other threads, which may stand in the stubs.
+    pub fn withdraw(&mut self, tid: i32, process: i32, recorder: &Recorder) -> Vec<i32> {
         let others = self.others(process, recorder);
-        let Some(space) = self.space(process) else { return Made::Refused };
+        let Some(space) = self.space(process) else { return Vec::new() };
         space.undo(tid, others, 0, u64::MAX);
-        if others == Others::Running {
+        let threads = space.members.iter().flat_map(|&member| recorder.threads_of(member));
+        threads.filter(|&other| other != tid).collect()
+    }
+
+    /// Nothing passes any more. When nobody stands in the stubs, the program finds the area free, as it
+    /// would be.
+    pub fn retire(
+        &mut self,
+        tid: i32,
+        process: i32,
+        is_left: bool,
+        recorder: &mut Recorder,
+    ) -> Made {
+        self.count(tid, process, recorder);
+        if self.space(process).is_none() {
+            return Made::Refused;
+        }
+        if !is_left {
             self.leave(process, recorder);
             self.without.insert(process);
             return Made::Refused;
@@ -345,6 +360,10 @@ impl Patcher {
             return Next::Proceed;
         }
         let others = self.others(process, recorder);
+        // Until a trap can be taken without a trace, the place stops.
+        if others == Others::Running && !memory::takes_traps(&recorder.threads_of(process)) {
+            return Next::Proceed;
+        }
         self.rewrite(event, process, others, site, sort);
         Next::Proceed
     }

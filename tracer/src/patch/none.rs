@@ -71,7 +71,18 @@ impl Patcher {
     }
 
     /// Nothing to take away.
-    pub fn retire(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) -> Made {
+    pub fn withdraw(&mut self, _tid: i32, _process: i32, _recorder: &Recorder) -> Vec<i32> {
+        Vec::new()
+    }
+
+    /// Nothing to take away.
+    pub fn retire(
+        &mut self,
+        _tid: i32,
+        _process: i32,
+        _is_left: bool,
+        _recorder: &mut Recorder,
+    ) -> Made {
         Made::Refused
     }
 
