@@ -123,7 +123,7 @@ pitfall_tests! {
     jump_table_unchecked
     jumps jumps_static large_model large_model_O0 large_model_pie library_order library_symbolic lto marked
     marked_O0 marked_musl marked_static marked_static_pie marked_static_stripped member_pointer_O0
-    member_pointer_O2 missing_library no_sections no_sections_libc no_unwind noreturn noreturn_stripped
+    member_pointer_O2 missing_library no_code no_end no_sections no_sections_libc no_table no_unwind noreturn noreturn_stripped
     number_in_struct_O0 number_in_struct_O2 numbers_beyond objects objects_O0 objects_static odd_loads
     opened_computed opened_constant opens opens_static operations_O0 operations_O2 operations_pie overlap parts
     pointer_travels_O0 pointer_travels_O2 pointers_constant pointers_constant_O0 pointers_constant_pie

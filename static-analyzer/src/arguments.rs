@@ -19,10 +19,13 @@ pub struct Arguments {
 
 /// A number in a function, and the arguments that go with it there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Way {
-    node: Node,
-    number: Atom,
-    arguments: [Vec<Atom>; decode::ARGUMENTS.len()],
+pub struct Way {
+    /// The function where both stand.
+    pub node: Node,
+    /// The number.
+    pub number: Atom,
+    /// The arguments.
+    pub arguments: [Vec<Atom>; decode::ARGUMENTS.len()],
 }
 
 impl Arguments {
@@ -81,7 +84,7 @@ impl Arguments {
 
 /// The numbers that come to an instruction, each with the function where it and its arguments stand;
 /// `None` when there are too many.
-fn ways(numbers: &mut Numbers<'_>, node: Node, site: &Site) -> Option<Vec<Way>> {
+pub fn ways(numbers: &mut Numbers<'_>, node: Node, site: &Site) -> Option<Vec<Way>> {
     let arguments = &site.arguments;
     let way = |&number: &Atom| Way { node, number, arguments: arguments.clone() };
     let mut left: Vec<Way> = site.number.iter().map(way).collect();

@@ -97,6 +97,9 @@ impl Flow {
         let landings: Vec<Landing> = landings.unwrap_or_default();
         let mut body = Body::new(range, entry, landings);
         body.decode(code, decoder, entry);
+        if range.known && range.start == entry {
+            body.certain = body.invalid.len();
+        }
         let mut flow = Flow {
             body,
             sets: Sets::default(),

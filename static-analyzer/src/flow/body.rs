@@ -54,6 +54,9 @@ pub struct Body {
     pub through: FxHashSet<u64>,
     /// Bytes that are no instruction.
     pub invalid: Vec<u64>,
+    /// How many of these jumps from a described beginning lead to. The end of a table, a beginning in
+    /// the middle, and that of a part to which nothing leads are guesses at times.
+    pub certain: usize,
     pub cut: bool,
 }
 
@@ -71,6 +74,7 @@ impl Body {
             tables: FxHashMap::default(),
             through: FxHashSet::default(),
             invalid: Vec::new(),
+            certain: 0,
             cut: false,
         }
     }

@@ -17,7 +17,8 @@ impl Flow {
         if facts.cut {
             self.take_all(code, &mut facts);
         }
-        facts.invalid.clone_from(&self.body.invalid);
+        let broken = !self.body.invalid.is_empty();
+        facts.invalid.extend_from_slice(&self.body.invalid[..self.body.certain]);
         facts.tables = self.tables.iter().copied().collect();
         facts.unsure = self.unsure;
         for first in 0..self.before.len() as u32 {
@@ -32,6 +33,9 @@ impl Flow {
                 }
             }
         }
+        for jump in self.lost_jumps(&facts) {
+            facts.calls.push(Call { at: jump, target: Target::None });
+        }
         for (&jump, targets) in &self.body.tables {
             for &target in targets.iter().filter(|&&target| !self.body.holds(target)) {
                 facts.calls.push(Call { at: jump, target: Target::Direct(target) });
@@ -39,8 +43,8 @@ impl Flow {
                 facts.escapes = u16::MAX;
             }
         }
-        facts.returns |= self.leaves(code) || facts.cut || !facts.invalid.is_empty();
-        if facts.cut || !facts.invalid.is_empty() {
+        facts.returns |= self.leaves(code) || facts.cut || broken;
+        if facts.cut || broken {
             facts.results.push(Atom::Any);
         }
         // What a jump leads through is no pointer that is kept.
@@ -52,7 +56,7 @@ impl Flow {
             escape_atom(atom, &mut facts);
         }
         facts.escapes |= self.sets.lost_entries();
-        if self.open || facts.cut || !facts.invalid.is_empty() {
+        if self.open || facts.cut || broken {
             facts.escapes = u16::MAX;
         }
         facts.finish();

@@ -109,7 +109,8 @@ pub struct Facts {
     pub unsure: bool,
     /// Code whose address it stores in memory other than its stack.
     pub kept: Vec<u64>,
-    /// Addresses of bytes that are no instructions.
+    /// Addresses of bytes that are no instructions, where jumps from the described beginning of the
+    /// function lead to them, and no table.
     pub invalid: Vec<u64>,
     /// Code whose address is in a register for results when it returns.
     pub returned: Vec<u64>,

@@ -1,6 +1,6 @@
 //! Jump tables: where an indirect jump inside the function can lead.
 
-use super::{Code, Flow, body::Instruction};
+use super::{Call, Code, Facts, Flow, Target, body::Instruction};
 use crate::{
     decode::{Decode, Dest, Flow as Next, Op},
     value::Atom,
@@ -164,14 +164,30 @@ impl Flow {
 
     /// Whether a jump in the function is not understood.
     fn jumps_anywhere(&self) -> bool {
-        let known = |instruction: &Instruction| self.body.tables.contains_key(&instruction.at);
-        self.indirect_jumps()
-            .into_iter()
-            .filter(|&number| !known(&self.body.list[number]))
-            .any(|number| {
-                // A stub that jumps through a word of the linker's jumps nowhere else.
-                !matches!(self.body.list[number].next, Next::Jump(Dest::Mem(mem)) if mem.base.is_none() && mem.index.is_none())
-            })
+        self.unknown_jumps().next().is_some()
+    }
+
+    /// The jumps in the function that are not understood.
+    fn unknown_jumps(&self) -> impl Iterator<Item = u64> + '_ {
+        let list = self.indirect_jumps().into_iter().map(|number| &self.body.list[number]);
+        list.filter(|instruction| {
+            // A stub that jumps through a word of the linker's jumps nowhere else.
+            let stub = matches!(instruction.next, Next::Jump(Dest::Mem(mem)) if mem.base.is_none() && mem.index.is_none());
+            !stub && !self.body.tables.contains_key(&instruction.at)
+        })
+        .map(|instruction| instruction.at)
+    }
+
+    /// Jumps that may lead to a part of the function that is not known: it has no known end up to
+    /// which its parts could be looked into, and the target may be other than code whose address is
+    /// taken.
+    pub(super) fn lost_jumps(&self, facts: &Facts) -> Vec<u64> {
+        if self.body.range.known {
+            return Vec::new();
+        }
+        let anywhere =
+            |at| facts.calls.iter().any(|call| *call == Call { at, target: Target::Any });
+        self.unknown_jumps().filter(|&at| anywhere(at)).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a prediction cannot resolve beside the numbers of system calls: names that are computed,
-//! and bounds that were reached.
+//! calls that lead nowhere known, bytes that are no code, and bounds that were reached. Memory that
+//! is made executable is generated.rs.
 
 use super::report::{Report, sysno};
 use crate::{
@@ -73,7 +74,31 @@ impl Report<'_> {
         }
     }
 
-    fn gap(&mut self, reach: &Reach<'_>, kind: GapKind, node: Node, at: u64, what: String) {
+    /// Calls and jumps of which no target is known, and bytes that are no instructions where live
+    /// code leads to.
+    pub(super) fn unread(&mut self, reach: &Reach<'_>) {
+        for node in reach.live() {
+            let (module, function) = reach.of(node);
+            let facts = &self.program.scan(module).functions[function].facts;
+            for call in facts.calls.iter().filter(|call| call.target == Target::None) {
+                let what = "an indirect call or jump leads where no target is known".to_owned();
+                self.gap(reach, GapKind::NoTarget, node, call.at, what);
+            }
+            for &at in &facts.invalid {
+                let what = "code leads to bytes that are no instruction".to_owned();
+                self.gap(reach, GapKind::Code, node, at, what);
+            }
+        }
+    }
+
+    pub(super) fn gap(
+        &mut self,
+        reach: &Reach<'_>,
+        kind: GapKind,
+        node: Node,
+        at: u64,
+        what: String,
+    ) {
         let site = Some(self.site(reach.of(node).0, at));
         let chain = self.chain(reach, &[(node, at)]);
         self.gaps.insert(Gap { kind, site, what, chain, arch: None });

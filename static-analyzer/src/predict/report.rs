@@ -28,6 +28,8 @@ pub struct Report<'a> {
     pub files: &'a Files,
     /// The program.
     pub program: &'a Program,
+    /// Which of its files the kernel starts to load the others.
+    pub interpreter: Option<usize>,
     /// The calls that it can make.
     pub calls: BTreeMap<Sysno, PredictedCall>,
     /// What could not be resolved.
@@ -44,6 +46,7 @@ impl Report<'_> {
         let after = phases.after.as_ref().map(|reach| self.numbers(reach, &mut flows));
         let reach = &phases.all;
         self.bounds(reach);
+        self.unread(reach);
         let mut arguments = Arguments::default();
         let mut numbers = Numbers::new(self.program, reach, &mut flows);
         for node in reach.live() {
@@ -74,6 +77,7 @@ impl Report<'_> {
             }
         }
         self.computed_names(phases, &mut numbers);
+        self.generated_code(phases, &mut numbers);
         for (sysno, known) in arguments.known() {
             if let Some(call) = self.calls.get_mut(&sysno) {
                 call.arguments = known;
