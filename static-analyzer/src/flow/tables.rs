@@ -185,8 +185,7 @@ impl Flow {
         if self.body.range.known {
             return Vec::new();
         }
-        let anywhere =
-            |at| facts.calls.iter().any(|call| *call == Call { at, target: Target::Any });
+        let anywhere = |at| facts.calls.contains(&Call { at, target: Target::Any });
         self.unknown_jumps().filter(|&at| anywhere(at)).collect()
     }
 }
