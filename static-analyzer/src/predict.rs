@@ -303,7 +303,6 @@ fn one(
     let mut report = Report {
         files,
         program: &program,
-        interpreter,
         calls: BTreeMap::new(),
         gaps: BTreeSet::new(),
         assumptions: BTreeSet::new(),

@@ -3,7 +3,12 @@
 use super::report::{Report, sysno};
 use crate::{arguments::ways, decode::Entry, numbers::Numbers, phases::Phases, value::Atom};
 use model::analysis::{Gap, GapKind};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 /// PROT_WRITE and PROT_EXEC (mmap(2)).
 const WRITE: u64 = 2;
@@ -33,7 +38,8 @@ impl Report<'_> {
     /// Places where memory may get a protection under which code can be made.
     pub(super) fn generated_code(&mut self, phases: &Phases<'_>, numbers: &mut Numbers<'_>) {
         let reach = &phases.all;
-        let of_loader = |node| Some(reach.of(node).0) == self.interpreter;
+        let loaders = self.loaders();
+        let of_loader = |node| loaders.contains(&reach.of(node).0);
         let (mut loads, mut unknown) = (false, false);
         // Where a protection comes from, with what it is given to.
         let mut found = BTreeMap::new();
@@ -75,6 +81,20 @@ impl Report<'_> {
         }
         self.assumptions.extend(loads.then(|| LOADER.to_owned()));
         self.assumptions.extend(unknown.then(|| UNKNOWN.to_owned()));
+    }
+
+    /// The modules that a module names as its interpreter: also a static program may load a library
+    /// that does.
+    fn loaders(&self) -> BTreeSet<usize> {
+        let modules = 0..self.program.modules.len();
+        let named = modules.clone().filter_map(|module| {
+            let name = self.program.elf(module).interpreter.as_deref()?;
+            self.files.root.file(Path::new(OsStr::from_bytes(name)))
+        });
+        let named: BTreeSet<PathBuf> = named.collect();
+        modules
+            .filter(|&module| named.contains(&self.program.modules[module].module.path))
+            .collect()
     }
 }
 

@@ -28,8 +28,6 @@ pub struct Report<'a> {
     pub files: &'a Files,
     /// The program.
     pub program: &'a Program,
-    /// Which of its files the kernel starts to load the others.
-    pub interpreter: Option<usize>,
     /// The calls that it can make.
     pub calls: BTreeMap<Sysno, PredictedCall>,
     /// What could not be resolved.
