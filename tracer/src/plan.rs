@@ -173,13 +173,16 @@ impl Plan {
     pub fn names(&self, args: &[u64; 6]) -> Option<Named> {
         /// An open with one of these makes or empties a file; O_TMPFILE without its O_DIRECTORY.
         const MAKES: u64 = (libc::O_CREAT | libc::O_TRUNC | 0o20000000) as u64;
-        self.sysno.name().filter(|name| LOOKS.contains(name))?;
+        let name = self.sysno.name()?;
+        let (_, output) = LOOKS.iter().find(|(look, _)| *look == name)?;
         let [file] = self.files else { return None };
         if self.open_flags.is_some_and(|flags| args[flags.index] & MAKES != 0) {
             return None;
         }
         let params = self.sysno.call().map_or(&[][..], |call| call.params);
-        Some(Named { path: file.param, base: base_argument(params, file.param) })
+        let path = file.param;
+        let output = output.map(|behind| path + behind);
+        Some(Named { path, base: base_argument(params, path), output })
     }
 }
 
@@ -196,6 +199,8 @@ pub struct Named {
     pub path: usize,
     /// The argument with the descriptor that it is relative to.
     pub base: Option<usize>,
+    /// The argument with the address that the call writes to: the path itself may be there.
+    pub output: Option<usize>,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All
@@ -222,10 +227,25 @@ const PLAIN: [&str; 77] = [
     "brk", "madvise", "membarrier", "mincore",
 ];
 
-/// Calls that look at the file which a path names, and change nothing.
-const LOOKS: [&str; 16] = [
-    "access", "faccessat", "faccessat2", "getxattr", "lgetxattr", "listxattr", "llistxattr", "lstat",
-    "newfstatat", "open", "openat", "readlink", "readlinkat", "stat", "statfs", "statx",
+/// Calls that look at the file which a path names, and change nothing; and how far behind the path they
+/// have the address that they write to.
+const LOOKS: [(&str, Option<usize>); 16] = [
+    ("access", None),
+    ("faccessat", None),
+    ("faccessat2", None),
+    ("getxattr", Some(2)),
+    ("lgetxattr", Some(2)),
+    ("listxattr", Some(1)),
+    ("llistxattr", Some(1)),
+    ("lstat", Some(1)),
+    ("newfstatat", Some(1)),
+    ("open", None),
+    ("openat", None),
+    ("readlink", Some(1)),
+    ("readlinkat", Some(1)),
+    ("stat", Some(1)),
+    ("statfs", Some(1)),
+    ("statx", Some(3)),
 ];
 
 fn mask(bits: u32) -> u64 {

@@ -109,6 +109,14 @@ impl Code {
         Some(())
     }
 
+    /// `cmp REGISTER,REGISTER` of two arguments, all of them.
+    pub fn compare_arguments(&mut self, one: usize, other: usize) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(one)?;
+        let (other_high, other) = *ARGUMENTS.get(other)?;
+        self.put(&[0x48 | other_high << 2 | high, 0x39, 0xc0 | other << 3 | register]);
+        Some(())
+    }
+
     /// `bt` or `bts REGISTER,ADDRESS`: the bit of an argument's lower half.
     pub fn bit_of_argument(&mut self, sets: bool, argument: usize, address: u64) -> Option<()> {
         let (high, register) = *ARGUMENTS.get(argument)?;

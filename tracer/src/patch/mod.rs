@@ -80,6 +80,8 @@ pub struct Patcher {
     last: u64,
     /// In some space calls with paths passed.
     records: bool,
+    /// The call that stopped did so because records depend on it: its place is as it should be.
+    served: bool,
 }
 
 impl Patcher {
@@ -334,7 +336,7 @@ impl Patcher {
 
     /// A call was recorded: its place is rewritten when it repeats.
     pub fn recorded(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> Next {
-        if event.sysno.arch() != Arch::X86_64 {
+        if event.sysno.arch() != Arch::X86_64 || std::mem::take(&mut self.served) {
             return Next::Proceed;
         }
         let Some(space) = self.space(process).filter(|space| !space.closed) else {

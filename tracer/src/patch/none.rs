@@ -69,7 +69,9 @@ impl Patcher {
     pub fn follow(&mut self, _process: i32, _recorder: &mut Recorder) {}
 
     /// Nothing passed.
-    pub fn replay(&mut self, _process: i32, _stands: bool, _recorder: &mut Recorder) {}
+    pub fn replay(&mut self, _process: i32, _stands: bool, _recorder: &mut Recorder) -> bool {
+        false
+    }
 
     /// No call asks.
     pub fn asks(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> bool {

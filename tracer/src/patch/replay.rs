@@ -32,6 +32,7 @@ const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as
 impl Patcher {
     /// Reads what must be read before a call that stopped is made.
     pub fn before(&mut self, event: &Event, process: i32, recorder: &mut Recorder) {
+        self.served = false;
         if !self.records {
             return;
         }
@@ -39,7 +40,7 @@ impl Patcher {
         let reads = Reads::before(plan, &event.args);
         let looks = plan.names(&event.args).is_some();
         match reads {
-            Reads::Own => self.replay(process, true, recorder),
+            Reads::Own => self.served = self.replay(process, true, recorder),
             Reads::All => {
                 let spaces = self.spaces.values();
                 let spaces = spaces.filter(|space| matches!(space.ring, Ring::Read(_)));
@@ -50,7 +51,7 @@ impl Patcher {
                 }
             }
             Reads::Nothing if looks && self.is_full(process) => {
-                self.replay(process, true, recorder);
+                self.served = self.replay(process, true, recorder);
             }
             Reads::Nothing => {}
         }
@@ -104,28 +105,31 @@ impl Patcher {
         space.ring = Ring::Closed;
     }
 
-    /// Records what passed since the last time. `stands`: the process has stopped, in no stub.
-    pub fn replay(&mut self, process: i32, stands: bool, recorder: &mut Recorder) {
-        let Some(space) = self.space(process) else { return };
-        let Ring::Read(read) = space.ring else { return };
+    /// Records what passed since the last time, if anything did. `stands`: the process has stopped, in no
+    /// stub.
+    pub fn replay(&mut self, process: i32, stands: bool, recorder: &mut Recorder) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        let Ring::Read(read) = space.ring else { return false };
         let head = match ring::head(process) {
+            Ok(Some(0)) if read == 0 => return false,
             Ok(Some(head)) if head >= read => head,
-            Ok(_) => return self.spoilt(process, recorder),
-            Err(_) => return,
+            Ok(_) => {
+                self.spoilt(process, recorder);
+                return false;
+            }
+            Err(_) => return false,
         };
-        if head == 0 {
-            return;
-        }
         let mut bytes = vec![0; (head - read) as usize];
         if memory::read(process, area::RING + read, &mut bytes).is_err() {
-            return;
+            return false;
         }
         let mut done = read;
         for record in Record::all(&bytes) {
             // Its call is still being made.
             let Some(owner) = record.owner() else { break };
             let Some(call) = call_of(space, owner) else {
-                return self.spoilt(process, recorder);
+                self.spoilt(process, recorder);
+                return false;
             };
             let event = call.event(process, record.arguments());
             let path = Text::from(record.path());
@@ -136,6 +140,7 @@ impl Patcher {
         if stands {
             self.rewind(process, 0);
         }
+        true
     }
 
     /// Sets where the next record is written; from the beginning, no descriptor is meant any more.

@@ -24,6 +24,8 @@
 //! ```text
 //!         test %rsi,%rsi              no path at all?
 //!         je   original
+//!         cmp  %rdx,%rsi              or is what it sees written over it?
+//!         je   original
 //!         cmp  $AT_FDCWD,%edi         relative to a descriptor: the record means that, and closing it
 //!         je   1f                     stops
 //!         cmp  $1023,%edi
@@ -201,7 +203,7 @@ impl Stub {
     /// call.
     pub fn records_at(&self, address: u64) -> Option<bool> {
         let takes = self.takes?;
-        (takes..self.back.end).contains(&address).then(|| address > self.syscall)
+        (takes..self.back.end).contains(&address).then_some(address > self.syscall)
     }
 
     /// Where a thread at `address` in this stub would stand without it.
@@ -261,6 +263,11 @@ fn begin_record(
     // Some calls name what a descriptor is by no path at all.
     code.test_argument(named.path)?;
     stops.push(code.jump_if(If::Equal));
+    // And some write over it, before it is read for the record.
+    if let Some(output) = named.output {
+        code.compare_arguments(named.path, output)?;
+        stops.push(code.jump_if(If::Equal));
+    }
     if let Some(base) = named.base {
         mean(code, base, stops)?;
     }

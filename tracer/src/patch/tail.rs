@@ -10,8 +10,8 @@
 //!         mov  RETURN(%rbx),%rcx
 //!         mov  OLD_RBX(%rbx),%rbx
 //!         jmp  *%rcx
-//! stop:   mov  $GETPID,%eax           when the call failed with EFAULT, the path is too long for a
-//!         syscall                     record, or it begins as those that lead elsewhere afterwards
+//! stop:   mov  $GETPID,%eax           when the call failed with EFAULT or EBADF, the path is too long
+//!         syscall                     for a record, or it leads elsewhere afterwards
 //! over:   mov  RESULT(%rbx),%rax
 //!         and on as above
 //! ```
@@ -70,9 +70,13 @@ impl Tail {
         for argument in 0..6 {
             code.store_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
         }
-        // cmp $-EFAULT,%rax
-        code.put(&[0x48, 0x83, 0xf8, (-libc::EFAULT) as i8 as u8]);
-        let mut stops = vec![code.jump_if(If::Equal)];
+        let mut stops = Vec::new();
+        // A path that cannot be read; and a descriptor that is not open, but may be later.
+        for errno in [libc::EFAULT, libc::EBADF] {
+            // cmp $-ERRNO,%rax
+            code.put(&[0x48, 0x83, 0xf8, (-errno) as i8 as u8]);
+            stops.push(code.jump_if(If::Equal));
+        }
         // xor %ecx,%ecx
         code.put(&[0x31, 0xc9]);
         let again = code.here();
