@@ -163,6 +163,11 @@ workload_tests!(same);
 
 /// Runs a fixture natively and both ways: what it says and how it ends is the same.
 fn alike(program: &str, words: &str) -> Option<[Value; 2]> {
+    Some(runs_alike(program, words)?.map(|(_, trace)| trace))
+}
+
+/// The same, with what the runs left.
+fn runs_alike(program: &str, words: &str) -> Option<[(Ran, Value); 2]> {
     let mut workload = Workload::line(program, &[], "");
     workload.fixtures = vec![program.to_owned()];
     workload.exec =
@@ -177,7 +182,7 @@ fn alike(program: &str, words: &str) -> Option<[Value; 2]> {
         let (ran, trace) = record(&workload, options);
         assert_eq!(ran.stdout, native.stdout, "output of {program} {words} {options:?}");
         assert_eq!(ran.status, native.status, "status of {program} {words} {options:?}");
-        trace
+        (ran, trace)
     }))
 }
 
@@ -313,6 +318,35 @@ fn a_breakpoint_leaves_no_trace_in_how_a_program_takes_its_signal() {
         for trace in traces {
             assert_eq!(counts(&trace)["getppid"], 2 * 12_800, "{case}");
         }
+    }
+}
+
+/// Of a case of `deaf`, with stubs and without: how often the caller waited, which it does at each stop.
+fn stops_beside_the_deaf(case: &str) -> Option<[u64; 2]> {
+    let runs = runs_alike("deaf", case)?;
+    let [with, without] = runs.each_ref().map(|(_, trace)| {
+        let mut counts = counts(trace);
+        // Whether a thread finds a lock taken, and how much it reads at once, is a matter of time.
+        counts.retain(|call, _| call != "futex" && call != "read");
+        counts
+    });
+    assert_eq!(with, without, "{case}");
+    assert_eq!(with["getppid"], 200_000, "{case}");
+    Some(runs.map(|(ran, _)| ran.stderr.trim().parse().unwrap()))
+}
+
+#[test]
+fn threads_that_take_no_traps_stand_still_for_a_moment() {
+    for case in ["blocked", "ignored"] {
+        let Some([with, without]) = stops_beside_the_deaf(case) else { return };
+        assert!(with * 4 < without, "{case}: {with} stops, {without} without stubs");
+    }
+}
+
+#[test]
+fn no_waiting_ends_because_places_are_rewritten() {
+    for case in ["epoll", "signals", "all"] {
+        stops_beside_the_deaf(case);
     }
 }
 

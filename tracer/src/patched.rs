@@ -8,11 +8,14 @@ use crate::{
 };
 use libc::c_int;
 use nix::{sys::ptrace, unistd::Pid};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use supervisor::wait::{Stop, Wait, wait_now};
 
 /// How many milliseconds a thread has to stop.
 const PATIENCE: u32 = 200;
+/// How long threads that wait have to stop. Mostly they do at once, so that the first looks are soon.
+const MOMENT: Duration = Duration::from_millis(20);
+const FIRST_LOOK: Duration = Duration::from_micros(10);
 
 /// What to do with the entry of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,10 +118,60 @@ impl Engine<'_> {
         match patcher.recorded(event, process, &mut self.recorder) {
             Next::Proceed => Entry::Record,
             Next::Again => Entry::Anew,
+            Next::Hold(threads) => {
+                self.hold(event, process, &threads);
+                Entry::Record
+            }
             Next::Ended(wait) => {
                 self.over(event.tid, wait);
                 Entry::Over
             }
+        }
+    }
+
+    /// Stops threads that wait, lets the event's place be rewritten, and lets them go on. What one reports
+    /// in place of the stop that it was asked for is as good, and is looked at afterwards.
+    fn hold(&mut self, event: &Event, process: i32, threads: &[i32]) {
+        let mut asked = threads.to_vec();
+        asked.retain(|&tid| self.interrupt(tid));
+        let mut held = Vec::new();
+        let (start, mut nap) = (Instant::now(), FIRST_LOOK);
+        while !asked.is_empty() && start.elapsed() < MOMENT {
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(MOMENT / 10);
+            asked.retain(|&tid| match wait_now(tid) {
+                Ok(Some(wait)) => {
+                    held.push((tid, wait));
+                    false
+                }
+                Ok(None) => true,
+                // It is gone.
+                Err(_) => false,
+            });
+        }
+        if let Some(patcher) = &mut self.patcher {
+            let stand = asked.is_empty().then_some(threads);
+            patcher.held(event, process, stand, &mut self.recorder);
+        }
+        for (tid, wait) in held {
+            self.waited(tid, wait);
+        }
+    }
+
+    /// A thread that was asked to stop did so where it is, or at the entry of a call: whether it goes on
+    /// as if it had not, and nothing is to be recorded.
+    pub(crate) fn goes_on(&mut self, tid: i32, stop: Stop) -> bool {
+        let (Some(patcher), Some(process)) = (&self.patcher, self.recorder.process_of(tid)) else {
+            return false;
+        };
+        match stop {
+            Stop::Trap => {
+                let restarts = patcher.restarts(tid, process);
+                self.set_restarts(tid, restarts);
+                true
+            }
+            Stop::Event(libc::PTRACE_EVENT_SECCOMP) => patcher.make_again(tid),
+            _ => false,
         }
     }
 

@@ -49,11 +49,23 @@ struct Tracee {
     held: bool,
     /// It makes a call again that was recorded: where, and which.
     again: Option<(u64, Sysno)>,
+    /// It was asked to stop, and has not stopped since.
+    interrupted: bool,
+    /// The kernel restarts the call that it was interrupted in: as which, and where.
+    restarts: Option<(u64, Sysno)>,
 }
 
 impl Tracee {
     fn new(calls: Calls) -> Tracee {
-        Tracee { calls, entered: None, unannounced: false, held: false, again: None }
+        Tracee {
+            calls,
+            entered: None,
+            unannounced: false,
+            held: false,
+            again: None,
+            interrupted: false,
+            restarts: None,
+        }
     }
 }
 
@@ -292,6 +304,13 @@ impl<'a> Engine<'a> {
             self.tracees.insert(tid, tracee);
             self.recorder.process_of(tid);
         }
+        let interrupted = self
+            .tracees
+            .get_mut(&tid)
+            .is_some_and(|tracee| std::mem::take(&mut tracee.interrupted));
+        if interrupted && self.goes_on(tid, stop) {
+            return self.resume(tid, 0);
+        }
         match stop {
             Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 // Where there was an entry stop it is recorded already.
@@ -335,6 +354,8 @@ impl<'a> Engine<'a> {
                 listen(tid);
             }
             Stop::Signal(signal) => {
+                // What becomes of its call now, the signal decides.
+                self.set_restarts(tid, None);
                 let signal = self.signalled(tid, signal);
                 self.resume(tid, signal);
             }
@@ -368,6 +389,19 @@ impl<'a> Engine<'a> {
             tracee.calls = calls;
             tracee.entered = None;
         }
+    }
+
+    pub(crate) fn set_restarts(&mut self, tid: i32, restarts: Option<(u64, Sysno)>) {
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.restarts = restarts;
+        }
+    }
+
+    /// Asks a thread to stop where it is. Whether it will: one that is gone does not.
+    pub(crate) fn interrupt(&mut self, tid: i32) -> bool {
+        let Some(tracee) = self.tracees.get_mut(&tid) else { return false };
+        tracee.interrupted = ptrace::interrupt(Pid::from_raw(tid)).is_ok();
+        tracee.interrupted
     }
 
     /// Lets a thread go on to its next stop, delivering a signal when there is one.
@@ -430,7 +464,10 @@ impl<'a> Engine<'a> {
             return true;
         }
         let here = (event.instruction_pointer, sysno);
-        let again = self.tracees.get_mut(&tid).and_then(|t| t.again.take_if(|at| *at == here));
+        let again = self.tracees.get_mut(&tid).and_then(|tracee| {
+            let again = tracee.again.take_if(|at| *at == here);
+            again.or(tracee.restarts.take_if(|at| *at == here))
+        });
         let seen = if again.is_some() { Entry::Skip } else { self.before(&event) };
         let pending = match seen {
             Entry::Record => match self.recorder.call(&event, || true) {

@@ -39,13 +39,38 @@ pub fn call(tid: i32, (number, args): Call) -> Injected {
         }
     }
     let Ok(after) = ptrace::getregs(pid) else { return Injected::Ended(None) };
-    // `syscall` has two bytes; the number is in rax again, and this is no call to be restarted.
-    regs = own;
-    regs.rip -= 2;
-    regs.rax = own.orig_rax;
-    regs.orig_rax = u64::MAX;
-    match ptrace::setregs(pid, regs) {
+    match ptrace::setregs(pid, before(own)) {
         Ok(()) => Injected::Returned(after.rax as i64),
         Err(_) => Injected::Ended(None),
+    }
+}
+
+/// Lets the thread, which stands at the entry of a call, make none, and then the same once more: the next
+/// stop is its entry again. In between it is on its way back to its own code, where the kernel sees that
+/// what it was to be interrupted for is over. Whether it does.
+pub fn again(tid: i32) -> bool {
+    let pid = Pid::from_raw(tid);
+    let Ok(own) = ptrace::getregs(pid) else { return false };
+    // Calls of the old page that the kernel answers itself (vsyscall) have no instruction there.
+    own.rip < 1 << 63 && ptrace::setregs(pid, before(own)).is_ok()
+}
+
+/// Before the call at whose entry or exit `own` was: `syscall` has two bytes, the number is in rax again,
+/// and this is no call to be restarted (nor, at the entry, to be made).
+fn before(own: libc::user_regs_struct) -> libc::user_regs_struct {
+    libc::user_regs_struct { rip: own.rip - 2, rax: own.orig_rax, orig_rax: u64::MAX, ..own }
+}
+
+/// The call that the kernel is about to restart in a thread that stopped in it, as it will be seen: the
+/// address behind it and its number. arch/x86/kernel/signal.c, arch_do_signal_or_restart; errno.h.
+pub fn restarted(tid: i32) -> Option<(u64, u64)> {
+    const RESTART: std::ops::RangeInclusive<i64> = -514..=-512;
+    const RESTART_BLOCK: i64 = -516;
+    let regs = ptrace::getregs(Pid::from_raw(tid)).ok()?;
+    match regs.rax as i64 {
+        _ if (regs.orig_rax as i64) < 0 => None,
+        RESTART_BLOCK => Some((regs.rip, libc::SYS_restart_syscall as u64)),
+        result if RESTART.contains(&result) => Some((regs.rip, regs.orig_rax)),
+        _ => None,
     }
 }

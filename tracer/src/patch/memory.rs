@@ -1,10 +1,6 @@
 //! Writes into a traced process, also where it may not write itself.
 
-use std::{
-    fs::{self, OpenOptions},
-    io,
-    os::unix::fs::FileExt,
-};
+use std::{fs::OpenOptions, io, os::unix::fs::FileExt};
 
 /// `int3`.
 const BREAKPOINT: u8 = 0xcc;
@@ -46,21 +42,4 @@ impl Code {
         }
         written
     }
-}
-
-/// Whether these threads of a process can run into a breakpoint without a trace: where SIGTRAP is
-/// blocked or ignored, the kernel first sets it to its default (kernel/signal.c, force_sig_info_to_task).
-pub fn takes_traps(threads: &[i32]) -> bool {
-    const TRAP: u64 = 1 << (libc::SIGTRAP - 1);
-    let bits = |status: &str, name: &str| {
-        let field = status.lines().find_map(|line| line.strip_prefix(name))?;
-        u64::from_str_radix(field.trim(), 16).ok()
-    };
-    threads.iter().all(|tid| {
-        // One that is gone runs into nothing.
-        let Ok(status) = fs::read(format!("/proc/{tid}/status")) else { return true };
-        let status = String::from_utf8_lossy(&status);
-        let held = ["SigBlk:", "SigIgn:"].map(|name| bits(&status, name).unwrap_or(TRAP));
-        (held[0] | held[1]) & TRAP == 0
-    })
 }

@@ -17,6 +17,7 @@ mod site;
 mod space;
 mod stub;
 mod tail;
+mod threads;
 
 use crate::{
     observe::Event,
@@ -26,7 +27,7 @@ use crate::{
 use filter::Insn;
 use inject::Injected;
 use libc::c_int;
-use model::Arch;
+use model::{Arch, Sysno};
 use nix::{sys::ptrace, unistd::Pid};
 use rewrite::{Atlas, Others};
 use space::{Ring, Site, Space};
@@ -36,8 +37,9 @@ use supervisor::{memory::read_u64, wait::Wait};
 
 /// A place is rewritten when it stops for this many-th time: rewriting costs as much as some stops.
 const STOPS: u8 = 3;
-/// How many stops to let go before a process is asked again whether its threads take traps.
-const ASK_AGAIN: u32 = 1000;
+/// How many stops to let go before a process is asked again whether its threads can be rewritten under:
+/// twice as many each time, for asking costs more than a stop.
+const ASK_AGAIN: std::ops::RangeInclusive<u32> = 8..=1024;
 /// rip in `struct user_regs_struct`: user_64.h counts it the 17th.
 const RIP: usize = 16 * 8;
 
@@ -59,6 +61,8 @@ pub enum Next {
     Proceed,
     /// The thread makes it once more: it is not to be recorded then.
     Again,
+    /// These other threads, which wait, are to be stopped; [`Patcher::held`] is told, and they go on.
+    Hold(Vec<i32>),
     /// The thread ended meanwhile.
     Ended(Option<Wait>),
 }
@@ -380,28 +384,69 @@ impl Patcher {
         if space.members.len() > 1 {
             return Next::Proceed;
         }
-        let others = self.others(process, recorder);
-        // Until a trap can be taken without a trace, the place stops.
-        if others == Others::Running && !self.takes_traps(process, recorder) {
+        // Of a place that has its jump, nothing changes that anybody executes.
+        let in_place =
+            matches!(site, Site::Rewritten(block) if space.is_in_place(event.tid, block));
+        if in_place || self.others(process, recorder) == Others::None {
+            self.rewrite(event, process, Others::None, site, sort);
             return Next::Proceed;
         }
-        self.rewrite(event, process, others, site, sort);
+        self.rewrite_among_others(event, process, recorder)
+    }
+
+    /// Other threads may be about to execute what is rewritten. They run into a breakpoint meanwhile; those
+    /// that cannot, as jemalloc's own, stand still.
+    fn rewrite_among_others(
+        &mut self,
+        event: &Event,
+        process: i32,
+        recorder: &mut Recorder,
+    ) -> Next {
+        let Some(space) = self.space(process) else { return Next::Proceed };
+        if space.deaf_for > 0 {
+            space.deaf_for -= 1;
+            return Next::Proceed;
+        }
+        // From here on each call of theirs stops: none blocks SIGTRAP, and one that waits may stop waiting,
+        // but comes no further than to its next call.
+        if write(event.tid, area::CLOSED, &[1]).is_err() {
+            return Next::Proceed;
+        }
+        match threads::deaf(&others_of(process, event.tid, recorder)) {
+            Some(deaf) if !deaf.is_empty() => return Next::Hold(deaf),
+            deaf => self.held(event, process, deaf.as_deref(), recorder),
+        }
         Next::Proceed
     }
 
-    /// Whether all threads of a process can run into a breakpoint. Where one cannot, as jemalloc's own
-    /// threads, that is seldom asked again: it costs more than a stop.
-    fn takes_traps(&mut self, process: i32, recorder: &Recorder) -> bool {
-        let Some(space) = self.space(process) else { return false };
-        if space.deaf_for > 0 {
-            space.deaf_for -= 1;
-            return false;
+    /// The threads that cannot run into a breakpoint stand still: the event's place is rewritten. Where
+    /// they do not (`None`), that waits for a later stop.
+    pub fn held(
+        &mut self,
+        event: &Event,
+        process: i32,
+        held: Option<&[i32]>,
+        recorder: &mut Recorder,
+    ) {
+        let others = others_of(process, event.tid, recorder);
+        let sort = sort(recorder.plan(event.sysno), event);
+        let Some(space) = self.space(process) else { return };
+        let site = space.sites.get(&event.instruction_pointer).copied();
+        match (held, site, sort) {
+            (Some(held), Some(site), Some(sort)) => {
+                space.ask_again = *ASK_AGAIN.start();
+                let all_stand = others.iter().all(|tid| held.contains(tid));
+                let others = if all_stand { Others::None } else { Others::Running };
+                self.rewrite(event, process, others, site, sort);
+            }
+            _ => {
+                space.deaf_for = space.ask_again;
+                space.ask_again = (space.ask_again * 2).clamp(*ASK_AGAIN.start(), *ASK_AGAIN.end());
+            }
         }
-        let takes = memory::takes_traps(&recorder.threads_of(process));
-        if !takes {
-            space.deaf_for = ASK_AGAIN;
+        if self.space(process).is_some_and(|space| !space.closed && space.members.len() == 1) {
+            let _ = write(event.tid, area::CLOSED, &[0]);
         }
-        takes
     }
 
     fn rewrite(
@@ -426,6 +471,20 @@ impl Patcher {
             }
         };
         space.add(tid, block, event.sysno, sort)
+    }
+
+    /// A thread that was asked to stop stands at the entry of a call instead. What it was asked by would end
+    /// its waiting there: it makes the call once more. Whether it does, and that was all.
+    pub fn make_again(&self, tid: i32) -> bool {
+        inject::again(tid)
+    }
+
+    /// The call that a thread which was asked to stop in it makes once more, when that will stop it: where,
+    /// and which.
+    pub fn restarts(&self, tid: i32, process: i32) -> Option<(u64, Sysno)> {
+        let (address, number) = inject::restarted(tid)?;
+        let sysno = Sysno::from_audit(Arch::X86_64.audit(), number as u32)?;
+        (!self.is_stub(process, address)).then_some((address, sysno))
     }
 
     /// A thread stopped on its way, not at a call: when it stands in a stub it is put where it would
@@ -462,6 +521,11 @@ impl Patcher {
         let is_own = space.blocks.iter().any(|block| block.moved[0].address == before);
         is_own && ptrace::write_user(pid, RIP as ptrace::AddressType, before as i64).is_ok()
     }
+}
+
+/// The threads of a process but one.
+fn others_of(process: i32, but: i32, recorder: &Recorder) -> Vec<i32> {
+    recorder.threads_of(process).into_iter().filter(|&tid| tid != but).collect()
 }
 
 /// The sort of call that an event is, when calls like it may pass.

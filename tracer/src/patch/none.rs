@@ -3,6 +3,7 @@
 use crate::{observe::Event, recorder::Recorder};
 use filter::Insn;
 use libc::c_int;
+use model::Sysno;
 use supervisor::wait::Wait;
 
 /// What came of a call that a thread had to make for us: there are none.
@@ -23,6 +24,8 @@ pub enum Next {
     Proceed,
     /// The thread makes it once more.
     Again,
+    /// These threads are to be stopped first.
+    Hold(Vec<i32>),
     /// The thread ended meanwhile.
     Ended(Option<Wait>),
 }
@@ -105,6 +108,26 @@ impl Patcher {
     /// No place is rewritten.
     pub fn recorded(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> Next {
         Next::Proceed
+    }
+
+    /// No thread was to be stopped.
+    pub fn held(
+        &mut self,
+        _event: &Event,
+        _process: i32,
+        _held: Option<&[i32]>,
+        _recorder: &mut Recorder,
+    ) {
+    }
+
+    /// Nobody was asked to stop at a call.
+    pub fn make_again(&self, _tid: i32) -> bool {
+        false
+    }
+
+    /// Nobody was asked to stop in one.
+    pub fn restarts(&self, _tid: i32, _process: i32) -> Option<(u64, Sysno)> {
+        None
     }
 
     /// No thread stands in a stub.

@@ -78,8 +78,10 @@ pub struct Space {
     pub closed: bool,
     /// What is read of its ring.
     pub ring: Ring,
-    /// A thread of it took no traps: for how many more stops that is believed.
+    /// Its threads did not let it be rewritten: for how many more stops that is believed.
     pub deaf_for: u32,
+    /// For how many the next time.
+    pub ask_again: u32,
     /// Its sites, by the address after the call.
     pub sites: HashMap<u64, Site>,
     /// Those that were rewritten.
