@@ -129,6 +129,7 @@ fn launch(
         return Err(TraceError::Refused("ptrace", errno));
     }
     let mut engine = Engine::new(Recorder::new(keeps_privileges(), true), run_options, calls);
+    engine.recorder.keep_bases(!patches);
     // What passes without a stop says nothing of the descriptors that it used.
     if !run_options.patch {
         engine.recorder.follow();
@@ -478,6 +479,9 @@ impl<'a> Engine<'a> {
             Entry::Anew => return true,
             Entry::Over => return false,
         };
+        if seen == Entry::Record {
+            self.noted(&event);
+        }
         match sysno.name() {
             Some("seccomp" | "prctl") if sets_filter(sysno, &event.args) => {
                 self.filters_itself(tid)
@@ -490,7 +494,10 @@ impl<'a> Engine<'a> {
         }
         let calls = self.calls_of(tid);
         let mut again = None;
-        if seen == Entry::Record && pending.is_none() && calls == Calls::Filtered {
+        if seen == Entry::Record
+            && calls == Calls::Filtered
+            && (pending.is_none() || self.may_pass(&event))
+        {
             match self.after(&event) {
                 Entry::Anew => again = Some(here),
                 Entry::Over => return false,

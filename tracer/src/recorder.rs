@@ -6,11 +6,12 @@ mod finish;
 pub use finish::Finished;
 
 use crate::{
+    bases::Bases,
     checks::{Credentials, Directories, Looker, user_namespace},
     descriptors::{Entered, Follower, Who},
     modules,
     observe::{Event, Observation, observe, sets_filter},
-    paths::{Namer, View},
+    paths::{Namer, View, is_of_process},
     plan::{Plan, ReadValue, Slots, Special},
     privileges::privileged,
     program::{self, ProgramState},
@@ -19,7 +20,7 @@ use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
     descriptor::Detail,
-    trace::{Command, Ended, Mark, Privileged, Untraced},
+    trace::{Command, Ended, FileKind, Mark, Privileged, Untraced},
 };
 use std::collections::{BTreeSet, HashMap};
 use supervisor::procfs::{self, Mapping};
@@ -60,6 +61,8 @@ struct ProcessState {
     inner: i32,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
+    /// It opened a directory, or went to one, where files come and go by themselves.
+    elsewhere: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +113,8 @@ pub struct Recorder {
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
     generation: u64,
+    /// The directories that paths started from.
+    bases: Bases,
     privileges_kept: bool,
     sees_denied: bool,
     calls: u64,
@@ -136,6 +141,7 @@ impl Recorder {
             inside: None,
             users: None,
             generation: 0,
+            bases: Bases::default(),
             privileges_kept,
             sees_denied,
             calls: 0,
@@ -145,6 +151,17 @@ impl Recorder {
             privileges: BTreeSet::new(),
             notes: BTreeSet::new(),
         }
+    }
+
+    /// From here on directories that paths start from are kept between calls: by an engine that sees all
+    /// calls, except, without `descriptors_stand`, those which close or duplicate descriptors.
+    pub fn keep_bases(&mut self, descriptors_stand: bool) {
+        self.bases.keep(descriptors_stand);
+    }
+
+    /// Whether calls that close or duplicate descriptors are seen from here on, or none is made.
+    pub fn descriptors_stand(&mut self, stand: bool) {
+        self.bases.descriptors_stand(stand);
     }
 
     /// From here on descriptors are followed: by an engine that sees results.
@@ -322,6 +339,7 @@ impl Recorder {
             directories: Directories::default(),
             inner,
             exiting: None,
+            elsewhere: false,
         };
         self.processes.insert(process, state);
         self.threads.insert(process, process);
@@ -365,10 +383,12 @@ impl Recorder {
     pub fn executed(&mut self, process: i32, former: i32) {
         let program = self.program_of(process);
         self.threads.retain(|&tid, &mut of| of != process || tid == process);
+        self.bases.process_ended(process);
         let Some(state) = self.processes.get_mut(&process) else { return };
         state.program = program;
         state.mappings = None;
         state.credentials = None;
+        state.directories.forget_ways();
         state.exiting = None;
         let record = &mut self.records[state.id];
         if record.programs.last() != Some(&program) {
@@ -414,6 +434,7 @@ impl Recorder {
     /// The thread is gone.
     pub fn thread_ended(&mut self, tid: i32) {
         self.threads.remove(&tid);
+        self.bases.thread_ended(tid);
         if let Some(follower) = &mut self.follower {
             follower.thread_ended(tid);
         }
@@ -422,6 +443,7 @@ impl Recorder {
     /// The process is gone. `ended` is absent when the engine does not see how.
     pub fn process_ended(&mut self, process: i32, ended: Option<Ended>) {
         self.threads.retain(|_, &mut of| of != process);
+        self.bases.process_ended(process);
         if let Some(follower) = &mut self.follower {
             follower.process_ended(process);
         }
@@ -455,9 +477,27 @@ impl Recorder {
     /// Records the entry of a call. `valid` says afterwards whether the thread stood still: what
     /// was read of another one that took its place is dropped.
     pub fn call(&mut self, event: &Event, valid: impl FnOnce() -> bool) -> Next {
+        self.call_with(event, None, valid)
+    }
+
+    /// Records a call that was made before, and passed: the path that it named, and the kernel's answer
+    /// where there was one. What it saw is looked at now.
+    pub fn passed_by(&mut self, event: &Event, path: Option<&Text>, result: Option<i64>) {
+        if let Next::Result(pending) = self.call_with(event, path, || true) {
+            self.result(*pending, result);
+        }
+    }
+
+    fn call_with(
+        &mut self,
+        event: &Event,
+        path: Option<&Text>,
+        valid: impl FnOnce() -> bool,
+    ) -> Next {
         let slot = self.slots.of(event.sysno);
         let Some(process) = self.process_of(event.tid) else { return Next::Proceed };
         self.calls += 1;
+        self.bases.entered(event.tid);
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
         if state.id < PROCESSES_BOUND {
@@ -473,10 +513,12 @@ impl Recorder {
             None => None,
         };
         if self.slots.plan(slot).only_counts() {
+            self.disturbed(event, process, slot, None);
             let entered = self.named(entered, None);
             return self.awaits(entered);
         }
-        let Some(observation) = self.read(event, process, slot) else { return Next::Proceed };
+        let Some(observation) = self.read(event, path, process, slot) else { return Next::Proceed };
+        self.disturbed(event, process, slot, Some(&observation));
         if !valid() {
             return Next::Proceed;
         }
@@ -492,6 +534,23 @@ impl Recorder {
         }
         self.programs[index].settle(pending, Some(0));
         self.awaits(entered)
+    }
+
+    /// Forgets what a call may change of the directories that paths start from.
+    fn disturbed(
+        &mut self,
+        event: &Event,
+        process: i32,
+        slot: usize,
+        observation: Option<&Observation>,
+    ) {
+        let disturbs = self.slots.plan(slot).disturbs;
+        let values = observation.map_or(&[][..], |observation| &observation.values);
+        self.bases.disturbed(process, event.tid, disturbs, &event.args, values);
+        if let Some(observation) = observation {
+            let accesses = observation.files.iter().flat_map(|(_, accesses)| accesses);
+            self.bases.renamed(process, event.tid, accesses.copied());
+        }
     }
 
     fn named(
@@ -529,6 +588,11 @@ impl Recorder {
         self.programs[state.program].add(slot, count);
     }
 
+    /// Whether a process works with directories below `/proc` or `/dev`.
+    pub fn works_elsewhere(&self, process: i32) -> bool {
+        self.processes.get(&process).is_some_and(|state| state.elsewhere)
+    }
+
     /// The plan of a call.
     pub fn plan(&mut self, sysno: Sysno) -> &Plan {
         let slot = self.slots.of(sysno);
@@ -543,7 +607,7 @@ impl Recorder {
     ) -> Option<(Observation, &Plan)> {
         let slot = self.slots.of(event.sysno);
         let process = self.process_of(event.tid)?;
-        let observation = self.read(event, process, slot)?;
+        let observation = self.read(event, None, process, slot)?;
         if !valid() {
             return None;
         }
@@ -569,7 +633,13 @@ impl Recorder {
     }
 
     /// Reads what a call carries, and which checks it passes by a capability.
-    fn read(&mut self, event: &Event, process: i32, slot: usize) -> Option<Observation> {
+    fn read(
+        &mut self,
+        event: &Event,
+        path: Option<&Text>,
+        process: i32,
+        slot: usize,
+    ) -> Option<Observation> {
         let plan = self.slots.plan(slot);
         let state = self.processes.get_mut(&process)?;
         let looks = !plan.files.is_empty()
@@ -580,14 +650,21 @@ impl Recorder {
         }
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
-        let namer = Namer { tid: event.tid, process, view, credentials: who };
+        let bases = &self.bases;
+        let namer = Namer { tid: event.tid, process, view, credentials: who, bases };
         let (threads, inside) = (&self.threads, self.inside.as_ref());
         let target = |argument| match inside {
             Some(inside) => kill_target_inside(threads, inside, process, argument),
             None => kill_target(threads, process, argument),
         };
-        let mut observation = observe(event, plan, &namer, &target);
+        let mut observation = observe(event, plan, path, &namer, &target);
         observation.own = (state.id == 0).then_some(state.inner);
+        state.elsewhere |= observation.files.iter().any(|(place, accesses)| {
+            let at = place.resolved.as_ref().unwrap_or(&place.named);
+            place.found == Some(FileKind::Directory)
+                && is_of_process(at.as_bytes())
+                && !matches!(accesses[..], [Access::Metadata])
+        });
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;
@@ -641,6 +718,7 @@ impl Recorder {
     fn forget_credentials(&mut self, process: i32) {
         if let Some(state) = self.processes.get_mut(&process) {
             state.credentials = None;
+            state.directories.forget_ways();
         }
     }
 
