@@ -7,6 +7,7 @@ mod bounds;
 mod collect;
 mod escape;
 mod facts;
+mod frame;
 mod interpret;
 mod look;
 mod machine;

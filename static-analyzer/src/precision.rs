@@ -6,6 +6,8 @@
 pub struct Precision {
     /// A jump through a table leads no farther than its index was compared to allow.
     pub table_bounds: bool,
+    /// Where a branch has found an unknown register equal to a number, it holds that.
+    pub equals: bool,
     /// What is written to a word of the stack is what is read there.
     pub stack_words: bool,
     /// What a function is given is looked up at its callers.
@@ -48,6 +50,7 @@ impl Precision {
     /// All tiers.
     pub const ALL: Precision = Precision {
         table_bounds: true,
+        equals: true,
         stack_words: true,
         callers: true,
         results: true,
@@ -61,6 +64,7 @@ impl Precision {
     /// The tiers, those of values first.
     pub const TIERS: &[Tier] = tiers! {
         table_bounds "table-bounds"
+        equals "equals"
         stack_words "stack-words"
         callers "callers"
         results "results"

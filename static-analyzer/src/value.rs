@@ -68,6 +68,11 @@ fn entries(atoms: &[Atom]) -> u16 {
     bits.fold(0, |all, bit| all | bit)
 }
 
+/// Whether an address of the stack is among sources.
+fn has_stack(atoms: &[Atom]) -> bool {
+    atoms.iter().any(|atom| matches!(atom, Atom::Stack(_)))
+}
+
 /// What is known of a value. A set stands in the function's [`Sets`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -95,6 +100,8 @@ pub struct Sets {
     lost: FxHashSet<Atom>,
     /// The registers, as bits, whose values at entry were forgotten somewhere.
     lost_entries: u16,
+    /// Whether an address of the stack was.
+    lost_stack: bool,
 }
 
 impl Sets {
@@ -115,7 +122,7 @@ impl Sets {
         }
         // What may be anything is of interest only for the addresses and calls that it may be, too.
         if atoms.contains(&Atom::Any) {
-            self.lost_entries |= entries(&atoms);
+            self.forget(&atoms);
             atoms.retain(|atom| atom.matters());
         }
         atoms.sort_unstable();
@@ -126,6 +133,7 @@ impl Sets {
             list if list.len() > ATOMS_MAX => {
                 self.lost.extend(list.iter().filter(|atom| atom.leads()));
                 self.lost_entries |= entries(list);
+                self.lost_stack |= has_stack(list);
                 Value::ANY
             }
             _ => {
@@ -144,12 +152,22 @@ impl Sets {
     pub fn lose(&mut self, value: Value) {
         if let Value::One(atom) = value {
             self.lost.extend(Some(atom).filter(|atom| atom.leads()));
-            self.lost_entries |= entries(&[atom]);
+            self.forget(&[atom]);
             return;
         }
         let atoms = self.atoms(&value).to_vec();
-        self.lost_entries |= entries(&atoms);
+        self.forget(&atoms);
         self.lost.extend(atoms.into_iter().filter(|atom| atom.leads()));
+    }
+
+    fn forget(&mut self, atoms: &[Atom]) {
+        self.lost_entries |= entries(atoms);
+        self.lost_stack |= has_stack(atoms);
+    }
+
+    /// Whether an address of the stack had to be forgotten.
+    pub fn lost_stack(&self) -> bool {
+        self.lost_stack
     }
 
     /// The registers, as bits, whose values at entry had to be forgotten.

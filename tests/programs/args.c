@@ -1,5 +1,6 @@
 // Shows calls with known arguments, for argument evidence; the table below is what a trace must contain.
 //# build: gcc -O2 -o $OUT $SRC
+//# build args-begin: gcc -O2 -include ${SRC%/*}/begin.h -o $OUT $SRC
 //
 // socket       (1,1,0) (1,2|CLOEXEC|NONBLOCK,0) (1,5,0) (2,1,6) (2,2,17) (10,1,0) (16,3,0) (99,1,0: EAFNOSUPPORT)
 // socketpair   (1,1,0) (1,2,0)

@@ -1,5 +1,6 @@
 // Shows 2,000 children that live a millisecond, made by fork, vfork, posix_spawn and clone3 in turn.
 //# build: gcc -O2 -static -o $OUT $SRC
+//# build children-begin: gcc -O2 -static -include ${SRC%/*}/begin.h -o $OUT $SRC
 #define _GNU_SOURCE
 #include <linux/sched.h>
 #include <sched.h>

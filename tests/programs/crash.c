@@ -1,5 +1,6 @@
 // Shows a program that dies by SIGSEGV, in its first thread or (argument `thread`) in another.
 //# build: gcc -O1 -pthread -o $OUT $SRC
+//# build crash-begin: gcc -O1 -pthread -include ${SRC%/*}/begin.h -o $OUT $SRC
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>

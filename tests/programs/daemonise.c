@@ -1,5 +1,6 @@
 // Shows a daemon: forks twice, leaves its session and terminal, and writes its result after its parents ended.
 //# build: gcc -O2 -o $OUT $SRC
+//# build daemonise-begin: gcc -O2 -include ${SRC%/*}/begin.h -o $OUT $SRC
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -5,6 +5,11 @@
 //# build hello-musl: musl-gcc -O2 -static -o $OUT $SRC
 //# build hello-32: gcc -O2 -m32 -o $OUT $SRC
 //# build hello-32-static: gcc -O2 -m32 -static -o $OUT $SRC
+//# build hello-begin: gcc -O2 -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build hello-begin-no-pie: gcc -O0 -fno-pie -no-pie -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build hello-begin-static: gcc -O2 -static -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build hello-begin-static-pie: gcc -O2 -static-pie -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build hello-begin-musl: musl-gcc -O2 -static -include ${SRC%/*}/begin.h -o $OUT $SRC
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -1,5 +1,6 @@
 // Shows job control: what a parent sees of children that stop and continue must not change under a tracer.
 //# build: gcc -O2 -pthread -o $OUT $SRC
+//# build jobs-begin: gcc -O2 -pthread -include ${SRC%/*}/begin.h -o $OUT $SRC
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 // A program as an Alpine image has it: musl's loader and C library beside it, and nothing of the machine's.
 //# build musl-dynamic: musl-gcc -O2 -o $OUT $SRC
+//# build musl-dynamic-begin: musl-gcc -O2 -include ${SRC%/*}/begin.h -o $OUT $SRC
 #include <pwd.h>
 #include <stdio.h>
 #include <unistd.h>

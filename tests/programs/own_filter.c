@@ -1,5 +1,6 @@
 // Shows a program with a seccomp filter of its own that answers some calls by errno and some by SIGSYS.
 //# build: gcc -O2 -o $OUT $SRC
+//# build own_filter-begin: gcc -O2 -include ${SRC%/*}/begin.h -o $OUT $SRC
 #define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,5 +1,7 @@
 // Shows every way to name a file or an endpoint; run in an empty directory D, it must be traced as in the table.
 //# build: gcc -O2 -o $OUT $SRC
+//# build paths-begin: gcc -O2 -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build paths-begin-static-pie: gcc -O2 -static-pie -include ${SRC%/*}/begin.h -o $OUT $SRC
 //
 // create    D/sub D/sub/deep D/sub/file (via dirfd) D/fifo D/link1..3 D/renamed D/hard D/sock.path
 // read      D/sub/file by: relative, absolute, ../, //./, dirfd, fchdir, link chain link3->link2->link1->sub/file,

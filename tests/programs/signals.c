@@ -1,5 +1,6 @@
 // Shows blocked calls hit by signals: EINTR without SA_RESTART, and with it only where the kernel never restarts.
 //# build: gcc -O2 -pthread -o $OUT $SRC
+//# build signals-begin: gcc -O2 -pthread -include ${SRC%/*}/begin.h -o $OUT $SRC
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>

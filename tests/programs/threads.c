@@ -1,5 +1,8 @@
 // Shows many threads: eight that wait for one another on every call, and 400 that live for one write.
 //# build: gcc -O2 -pthread -o $OUT $SRC
+//# build threads-begin: gcc -O0 -pthread -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build threads-begin-static: gcc -O2 -pthread -static -include ${SRC%/*}/begin.h -o $OUT $SRC
+//# build threads-begin-musl: musl-gcc -O2 -pthread -static -include ${SRC%/*}/begin.h -o $OUT $SRC
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>

@@ -23,7 +23,7 @@ use super::{PATH, tests_dir};
 const DIRECTORIES: [&str; 2] = ["programs", "pitfalls"];
 
 /// Headers of the sources.
-const HEADERS: [&str; 2] = ["programs/check.h", "pitfalls/marker.h"];
+const HEADERS: [&str; 3] = ["programs/begin.h", "programs/check.h", "pitfalls/marker.h"];
 
 /// No start files, no libraries, and no call to one by the compiler's own choice.
 const BARE: &str = "-nostdlib -ffreestanding -fno-stack-protector";

@@ -307,6 +307,13 @@ fn followed(instruction: &Instruction, ops: &mut Vec<Op>) -> bool {
             ops.push(stack(8, Arithmetic::Add));
         }
         Cmp | Test => {
+            // What is tested with itself is compared with 0.
+            if let (Test, Some((reg, width))) = (instruction.mnemonic(), reg0)
+                && reg0 == reg1
+                && width > 0
+            {
+                ops.push(Op::Compare { reg, with: 0, width });
+            }
             if let (Some(with), Cmp) = (immediate, instruction.mnemonic()) {
                 match reg0 {
                     Some((reg, width)) if width > 0 => {

@@ -65,6 +65,15 @@ pub struct Compared {
 }
 
 impl Compared {
+    /// The register that is the number when a branch on it is taken, or is not.
+    pub fn equal(self, when: When, taken: bool) -> Option<Reg> {
+        let equal = matches!((when, taken), (When::Equal, true) | (When::NotEqual, false));
+        match self.key {
+            Key::Reg(reg) if equal && self.width >= 4 => Some(reg),
+            _ => None,
+        }
+    }
+
     /// The bound when a branch on it is taken, or is not.
     pub fn bound(self, when: When, taken: bool) -> Option<Bound> {
         let limit = match (when, taken) {

@@ -46,6 +46,7 @@ impl Flow {
                 facts.calls.push(Call { at: jump, target: Target::Direct(target) });
                 facts.results.push(Atom::Result(jump));
                 facts.open.push((jump, u16::MAX));
+                facts.frame.open_all();
                 facts.escapes = u16::MAX;
             }
         }
@@ -64,7 +65,12 @@ impl Flow {
         facts.escapes |= self.sets.lost_entries();
         if self.open || facts.cut || broken {
             facts.escapes = u16::MAX;
+            facts.frame.open_all();
         }
+        if self.sets.lost_stack() {
+            facts.frame.open_all();
+        }
+        facts.leave_frame();
         facts.finish();
         facts
     }
@@ -123,6 +129,7 @@ impl Flow {
             facts.calls.push(Call { at: instruction.at, target: Target::Direct(end) });
             facts.results.push(Atom::Result(instruction.at));
             let leaving = Leaving { at: instruction.at, but: None, all: true, known: true };
+            facts.frame.open_all();
             leave(&self.sets, code.elf, state, facts, leaving);
         }
     }

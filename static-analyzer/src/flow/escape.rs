@@ -2,7 +2,7 @@
 
 use super::{Access, Facts, Given, Pass, State, machine::Machine};
 use crate::{
-    decode::{self, FOLLOWED, REGS, Reg, STACK},
+    decode::{self, FOLLOWED, Mem, REGS, Reg, STACK},
     elf::Elf,
     value::{Atom, Sets, Value},
 };
@@ -12,6 +12,66 @@ impl Machine<'_> {
     pub fn escape(&mut self, value: Value) {
         if let Some(facts) = self.facts.as_deref_mut() {
             escape(self.sets, value, facts);
+        }
+    }
+
+    /// A function that is put into a word of the stack is followed there; everything else that is
+    /// stored goes where it is not followed.
+    pub fn keep(&mut self, mem: &Mem, value: Value, width: u8) {
+        let precision = self.place.precision;
+        let follows = precision.handed_functions && precision.stack_words && width == 8;
+        let at = self.slot_of(mem).filter(|&at| follows && at < 0);
+        let Some(facts) = self.facts.as_deref_mut() else { return };
+        for &atom in self.sets.atoms(&value) {
+            let function = match atom {
+                Atom::Entry(_) => true,
+                Atom::Address(address) => self.place.elf.is_code(address),
+                _ => false,
+            };
+            match at.filter(|_| function) {
+                Some(at) => facts.frame.keep(at, atom),
+                None => escape_atom(atom, facts),
+            }
+        }
+    }
+
+    /// A value goes where it is not followed, if it is no address of the stack.
+    pub fn escape_but_frame(&mut self, value: Value) {
+        if let Some(facts) = self.facts.as_deref_mut() {
+            let atoms = self.sets.atoms(&value).iter();
+            atoms
+                .filter(|atom| !matches!(atom, Atom::Stack(_)))
+                .for_each(|&atom| escape_atom(atom, facts));
+        }
+    }
+
+    /// Others, or what is not followed, may read all of the stack.
+    pub fn open_frame(&mut self) {
+        if let Some(facts) = self.facts.as_deref_mut() {
+            facts.frame.open_all();
+        }
+    }
+
+    /// Whether a value may be an address of the stack.
+    pub fn is_frame(&self, value: Value) -> bool {
+        self.sets.atoms(&value).iter().any(|atom| matches!(atom, Atom::Stack(_)))
+    }
+
+    /// The stack by an index: which word is meant is not followed.
+    pub fn index_frame(&mut self, mem: &Mem) {
+        if let Some((index, _)) = mem.index
+            && self.facts.is_some()
+            && (mem.base.is_some_and(|base| self.is_frame(self.state.reg(base)))
+                || self.is_frame(self.state.reg(index)))
+        {
+            self.open_frame();
+        }
+    }
+
+    /// The function is left by a jump: what its stack holds then is the next one's to read.
+    pub fn leave_frame(&mut self) {
+        if !matches!(self.state.reg(STACK), Value::One(Atom::Stack(0..))) {
+            self.open_frame();
         }
     }
 
@@ -89,6 +149,10 @@ pub fn escape_atom(atom: Atom, facts: &mut Facts) {
         Atom::Field(slot, distance) => Access::Field(slot, distance),
         Atom::Entry(reg) => {
             facts.escapes |= 1 << reg;
+            return;
+        }
+        Atom::Stack(at) => {
+            facts.frame.open(at);
             return;
         }
         // What may be an element was used where the table was read.

@@ -1,5 +1,6 @@
 //! What a function does that matters outside of it.
 
+use super::frame::Frame;
 use crate::{
     decode::{Entry, Reg},
     value::Atom,
@@ -123,6 +124,8 @@ pub struct Facts {
     pub returns: bool,
     /// Whether a bound was met.
     pub cut: bool,
+    /// What it puts on its own stack, while that is looked at.
+    pub(super) frame: Frame,
 }
 
 impl Facts {

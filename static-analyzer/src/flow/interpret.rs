@@ -193,20 +193,27 @@ impl Flow {
         let compared = state.compared.take();
         for (target, taken) in self.after(code, instruction) {
             self.steps += JOIN_STEPS;
-            let bound = match (compared, instruction.next) {
+            let known = match (compared, instruction.next) {
                 (Some(compared), Next::Branch(_, when)) => {
-                    compared.bound(when, taken).map(|bound| (compared.key, bound))
+                    compared.bound(when, taken).map(|bound| (compared, when, bound))
                 }
                 _ => None,
             };
-            match bound {
-                Some((key, bound)) => {
-                    let mut bounded = state.clone();
-                    bounded.bounds.set(key, Some(bound));
-                    self.enter(target, &bounded, work);
-                }
-                None => self.enter(target, state, work),
+            let Some((compared, when, bound)) = known else {
+                self.enter(target, state, work);
+                continue;
+            };
+            let mut bounded = state.clone();
+            // Compilers need no instruction for a number that a register is known to hold. In a file of
+            // fixed addresses it may be one.
+            if let Some(reg) = compared.equal(when, taken).filter(|_| code.precision.equals)
+                && state.reg(reg) == Value::ANY
+                && !(code.elf.fixed && code.elf.segment(compared.with).is_some())
+            {
+                bounded.set(reg, Value::number(compared.with));
             }
+            bounded.bounds.set(compared.key, Some(bound));
+            self.enter(target, &bounded, work);
         }
     }
 

@@ -78,7 +78,7 @@ impl Machine<'_> {
                     _ => None,
                 };
                 let value = self.source(from);
-                self.escape(value);
+                self.keep(&mem, value, width);
                 self.store(&mem, value, width);
                 if let (Some(at), Some(_)) = (self.slot_of(&mem), bound) {
                     self.state.bounds.set(Key::Slot(at), bound);
@@ -160,7 +160,7 @@ impl Machine<'_> {
     }
 
     /// The word of the stack that an operand is, when it is one and which is known.
-    fn slot_of(&self, mem: &Mem) -> Option<i32> {
+    pub fn slot_of(&self, mem: &Mem) -> Option<i32> {
         match (mem.base.map(|base| self.state.reg(base)), mem.index, mem.thread) {
             (Some(Value::One(Atom::Stack(at))), None, false) => {
                 i32::try_from(i64::from(at).saturating_add(mem.displacement)).ok()
@@ -171,6 +171,7 @@ impl Machine<'_> {
 
     /// An address is computed, and nothing is there read or written.
     fn address(&mut self, to: Reg, mem: &Mem) {
+        self.index_frame(mem);
         let bound = self.bound_of_address(mem);
         let location = self.locate(mem);
         let mut atoms = location.atoms;
@@ -198,7 +199,7 @@ impl Machine<'_> {
             self.escape_entries(mem);
         }
         if mem.base == Some(to) {
-            self.escape(self.state.reg(to));
+            self.escape_but_frame(self.state.reg(to));
         }
         if !location.indexed.is_empty() {
             atoms.push(Atom::Any);
@@ -230,6 +231,7 @@ impl Machine<'_> {
     }
 
     fn store(&mut self, mem: &Mem, value: Value, width: u8) {
+        self.index_frame(mem);
         let location = self.locate(mem);
         let one = location.atoms.len() == 1 && location.indexed.is_empty();
         let in_stack = one && matches!(location.atoms[0], Atom::Stack(_));
@@ -246,7 +248,12 @@ impl Machine<'_> {
             match atom {
                 Atom::Stack(at) => {
                     let value = if one { value } else { self.sets.join(self.slot(at), value) };
-                    self.state.put(at, value, width);
+                    if !self.state.put(at, value, width) {
+                        self.sets.lose(value);
+                    }
+                    if let Some(facts) = self.facts.as_deref_mut() {
+                        facts.frame.write(at, width.into());
+                    }
                 }
                 other => self.note_write(other, u16::from(width)),
             }
@@ -287,6 +294,7 @@ impl Machine<'_> {
     }
 
     fn touch(&mut self, mem: &Mem, width: u16, writes: bool) {
+        self.index_frame(mem);
         let location = self.locate(mem);
         if writes {
             for &atom in &location.atoms {
@@ -304,9 +312,14 @@ impl Machine<'_> {
                         facts.accesses.push(Access::Field(slot, at.saturating_add(word)));
                     }
                 }
-                (Atom::Stack(at), _) => {
-                    for word in (0..width.div_ceil(4)).map(|word| i32::from(word) * 4) {
-                        self.state.put(at.saturating_add(word), Value::ANY, 4);
+                (Atom::Stack(at), facts) => {
+                    if let Some(facts) = facts {
+                        facts.frame.write(at, width);
+                    }
+                    for word in (0..width.div_ceil(4)).map(|word| at.saturating_add(word_at(word)))
+                    {
+                        self.escape(self.state.slot(word));
+                        self.state.put(word, Value::ANY, 4);
                     }
                 }
                 _ => {}
@@ -323,12 +336,16 @@ impl Machine<'_> {
     fn compute(&mut self, to: Reg, what: Arithmetic, from: Source, width: u8) {
         let bound = self.bound_of_result(to, what, from, width);
         let (left, right) = (self.state.reg(to), self.source(from));
-        // A pointer that moves walks through what is there.
-        if self.facts.is_some() {
-            self.escape(left);
-            self.escape(right);
-        }
         let value = super::arithmetic::compute(self.sets, what, left, right, width);
+        // A pointer that moves walks through what is there. Where in the stack it is then is known, or
+        // it may be anywhere.
+        if self.facts.is_some() {
+            self.escape_but_frame(left);
+            self.escape_but_frame(right);
+            if (self.is_frame(left) || self.is_frame(right)) && !self.is_frame(value) {
+                self.open_frame();
+            }
+        }
         self.state.set(to, value);
         self.state.bounds.set(Key::Reg(to), bound);
     }
@@ -345,6 +362,11 @@ impl Machine<'_> {
         };
         (limit <= mask(width)).then_some(Bound::whole(limit))
     }
+}
+
+/// Where the half of a word of a number is behind the first.
+fn word_at(number: u16) -> i32 {
+    i32::from(number) * 4
 }
 
 /// The words that so many bytes at an address are in.

@@ -107,6 +107,7 @@ impl Machine<'_> {
 
     /// What memory holds.
     pub fn load(&mut self, mem: &Mem, width: u8, signed: bool) -> Value {
+        self.index_frame(mem);
         let location = self.locate(mem);
         if let ([Atom::Stack(at)], []) = (location.atoms.as_slice(), location.indexed.as_slice())
             && width >= 4

@@ -88,8 +88,8 @@ impl State {
         if at > 0 && at < self.above { Value::One(Atom::EntrySlot(at)) } else { Value::ANY }
     }
 
-    /// Writes a word of the stack.
-    pub fn put(&mut self, at: i32, value: Value, width: u8) {
+    /// Writes a word of the stack. Answers whether it is kept what is there.
+    pub fn put(&mut self, at: i32, value: Value, width: u8) -> bool {
         let value = if width < 4 { Value::ANY } else { value };
         self.bounds.forget(|slot| (at - 7..at + 8).contains(&slot));
         if width == 8
@@ -100,13 +100,14 @@ impl State {
         match self.slots.binary_search_by_key(&at, |slot| slot.0) {
             Ok(number) => self.slots[number].1 = value,
             // The caller's words must be known to be overwritten.
-            Err(_) if (value == Value::ANY && at <= 0) || at >= self.above => {}
+            Err(_) if (value == Value::ANY && at <= 0) || at >= self.above => return false,
             Err(number) if self.slots.len() < SLOTS_MAX || at > 0 => {
                 self.slots.insert(number, (at, value));
                 self.bound_above();
             }
-            Err(_) => {}
+            Err(_) => return false,
         }
+        true
     }
 
     /// Gives up the highest words, when there are too many.
@@ -169,6 +170,7 @@ impl State {
             let yours = theirs.next_if(|slot| slot.0 == at);
             // What is no longer kept stays so: it would come and go for ever.
             if at >= self.above || (mine.is_none() && at <= 0 && self.slots.len() >= SLOTS_MAX) {
+                yours.into_iter().for_each(|slot| sets.lose(slot.1));
                 continue;
             }
             let before = mine.map_or_else(|| self.untouched(at), |slot| slot.1);

@@ -62,6 +62,11 @@ impl Machine<'_> {
         if self.facts.is_none() {
             return;
         }
+        let top = self.state.reg(STACK);
+        match (top, self.facts.as_deref_mut()) {
+            (Value::One(Atom::Stack(top)), Some(facts)) => facts.frame.call(top),
+            _ => self.open_frame(),
+        }
         let (but, known) = self.go(at, dest);
         self.leave(Leaving { at, but, all: !self.place.keeps, known });
     }
@@ -79,6 +84,7 @@ impl Machine<'_> {
         if self.facts.is_none() {
             return;
         }
+        self.leave_frame();
         let (but, known) = self.go(at, dest);
         if let Some(facts) = self.facts.as_deref_mut() {
             facts.results.push(Atom::Result(at));
@@ -219,6 +225,7 @@ impl Machine<'_> {
         if let Some(value) = top {
             facts.results.push(Atom::Result(at));
             let known = self.go_to(at, value) && !self.is_given(value);
+            self.open_frame();
             self.leave(Leaving { at, but: None, all: true, known });
             return;
         }

@@ -116,7 +116,7 @@ impl Flow {
         let before = &self.body.list[jump.saturating_sub(LOOK_BACK)..jump];
         before.iter().rev().find_map(|instruction| {
             self.body.ops_of(instruction).iter().find_map(|op| match op {
-                Op::Compare { with, .. } => {
+                Op::Compare { with, .. } if *with > 0 => {
                     with.checked_add(1).filter(|&count| count <= ENTRIES_MAX)
                 }
                 _ => None,
