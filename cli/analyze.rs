@@ -9,7 +9,7 @@ use crate::{
 use anyhow::anyhow;
 use model::{
     Analysis, Arch, Sysno,
-    analysis::{AnalysedProgram, Layer, Phase},
+    analysis::{AnalysedProgram, Gap, Layer, Phase},
 };
 use static_analyzer::AnalyzeOptions;
 use std::{
@@ -103,12 +103,13 @@ fn label(sysno: Sysno) -> String {
 
 fn summary(program: &AnalysedProgram, verbose: bool) {
     let start = program.calls.values().filter(|call| call.phase == Phase::BeforeMain).count();
+    let (lost, wide): (Vec<&Gap>, Vec<&Gap>) = program.gaps.iter().partition(|gap| gap.loses());
     say(&format!(
         "{}: {} system calls ({start} only before main), {} files, {} gaps",
         program.path,
         program.calls.len(),
         program.modules.len(),
-        program.gaps.len(),
+        lost.len(),
     ));
     if let Some(interpreter) = &program.script {
         say(&format!(
@@ -135,17 +136,22 @@ fn summary(program: &AnalysedProgram, verbose: bool) {
             ));
         }
     }
-    let lost = program.gaps.iter().filter(|gap| gap.loses());
     let most = if verbose { usize::MAX } else { 3 };
-    let count = lost.clone().count();
-    for gap in lost.take(most) {
-        let place = gap.site.as_ref().map_or_else(String::new, |site| {
-            let symbol = site.symbol.as_deref().unwrap_or_default();
-            format!(" ({}+{:#x} {symbol})", site.module.base_name(), site.offset)
-        });
-        say(&format!("  gap: {}{place}", gap.what));
+    for gap in lost.iter().take(most) {
+        say(&format!("  gap: {}{}", gap.what, place(gap)));
     }
-    if count > most {
-        say(&format!("  and {} more; -v lists them", count - most));
+    if lost.len() > most {
+        say(&format!("  and {} more; -v lists them", lost.len() - most));
     }
+    for gap in wide.iter().filter(|_| verbose) {
+        say(&format!("  wide: {}{}", gap.what, place(gap)));
+    }
+}
+
+/// Where a gap is, in parentheses.
+fn place(gap: &Gap) -> String {
+    gap.site.as_ref().map_or_else(String::new, |site| {
+        let symbol = site.symbol.as_deref().unwrap_or_default();
+        format!(" ({}+{:#x} {symbol})", site.module.base_name(), site.offset)
+    })
 }

@@ -118,7 +118,8 @@ pitfall_tests! {
     executes_static fallback_O0 fallback_O2 frame_pointer generated_mmap generated_mmap_static
     generated_mprotect generated_not global_objects global_objects_static go_cgo go_empty go_raw go_raw_pie
     go_raw_stripped gold hello_glibc hello_glibc_static hello_glibc_static_pie hello_musl_static ifunc
-    ifunc_no_pie ifunc_static ifunc_static_pie int80_gate interposition interposition_no_pie jump_table
+    ifunc_no_pie ifunc_static ifunc_static_pie indirect_handed indirect_handed_O0 indirect_narrowed
+    indirect_narrowed_O0 indirect_variable int80_gate interposition interposition_no_pie jump_table
     jump_table_O0 jump_table_cet jump_table_odd jump_table_pie jump_table_unbounded jump_table_unbounded_pie
     jump_table_unchecked
     jumps jumps_static large_model large_model_O0 large_model_pie library_order library_symbolic lto marked

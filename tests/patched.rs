@@ -81,9 +81,18 @@ const COUNTED: [&str; 9] = [
     "readlink",
 ];
 
-/// What a trace says of each program: one line each.
+/// What a trace says of each program: one line each. Of files below `/tmp`, only those in `scene`.
 fn facts(trace: &Value, counted: bool) -> BTreeSet<String> {
+    facts_in(trace, counted, "")
+}
+
+fn facts_in(trace: &Value, counted: bool, scene: &str) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
+    let name_of = |path: &Value| match scene {
+        "" => without_numbers(path),
+        scene => without_numbers(path)
+            .replace(&without_numbers(&Value::from(scene))[1..scene.len() + 1], "."),
+    };
     for program in trace["programs"].as_array().unwrap() {
         let path = program["path"].as_str().unwrap();
         for (arch, calls) in program["calls"].as_object().unwrap() {
@@ -115,11 +124,11 @@ fn facts(trace: &Value, counted: bool) -> BTreeSet<String> {
             }
         }
         for file in program["files"].as_array().into_iter().flatten() {
-            let name = without_numbers(&file["path"]);
+            let name = name_of(&file["path"]);
             if name.contains("/tmp/") {
                 continue;
             }
-            facts.insert(format!("{path} file {name} {}", without_numbers(&file["resolved"])));
+            facts.insert(format!("{path} file {name} {}", name_of(&file["resolved"])));
             for found in file["found"].as_array().into_iter().flatten() {
                 facts.insert(format!("{path} file {name} is {found}"));
             }
@@ -175,6 +184,23 @@ fn runs_alike(program: &str, words: &str) -> Option<[(Ran, Value); 2]> {
         assert_eq!(ran.status, native.status, "status of {program} {words} {options:?}");
         (ran, trace)
     }))
+}
+
+/// The same, and the records say the same of all calls and of all files, also where the program runs.
+fn looks(case: &str) {
+    let Some(traces) = alike("looks", case) else { return };
+    let facts = traces.each_ref().map(|trace| {
+        let scene = trace["command"]["directory"].as_str().unwrap();
+        facts_in(trace, true, scene)
+    });
+    let only =
+        |these: &BTreeSet<String>, those| these.difference(those).cloned().collect::<Vec<_>>();
+    let (with, without) = (only(&facts[0], &facts[1]), only(&facts[1], &facts[0]));
+    assert!(
+        with.is_empty() && without.is_empty(),
+        "{case}: only with {with:?}, without {without:?}"
+    );
+    assert_eq!(counts(&traces[0]), counts(&traces[1]), "{case}");
 }
 
 /// The same, and its own calls are counted the same.
@@ -334,6 +360,57 @@ fn a_thread_that_waits_in_a_stub_goes_on_when_another_maps_over_it() {
     if let Some([trace, _]) = alike("interrupted", "mapped") {
         assert_eq!(trace["completeness"]["notes"], serde_json::json!([MAPPED]));
     }
+}
+
+#[test]
+fn paths_are_seen_where_they_pass_as_where_they_stop() {
+    looks("places");
+    looks("pointers");
+}
+
+#[test]
+fn a_descriptor_means_what_it_meant_at_the_call() {
+    looks("descriptors");
+}
+
+#[test]
+fn a_file_is_what_it_was_at_the_call() {
+    looks("changes");
+}
+
+#[test]
+fn paths_of_threads_and_children_are_seen_as_without() {
+    looks("threads");
+    looks("elsewhere");
+}
+
+#[test]
+fn a_process_that_is_killed_where_it_opens_a_file_was_seen_doing_so() {
+    looks("killed");
+}
+
+#[test]
+fn a_handler_that_looks_at_files_may_run_amid_the_recording_of_a_look() {
+    let mut workload = Workload::line("looks", &[], "");
+    workload.fixtures = vec!["looks".to_owned()];
+    workload.exec = Some(["looks", "signals"].map(str::to_owned).to_vec());
+    if let Some(why) = workload.obstacle() {
+        return skip(&why);
+    }
+    let (ran, trace) = record(&workload, &[]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "0\n"));
+    let mut programs = trace["programs"].as_array().unwrap().iter();
+    let is_own = |program: &&Value| program["path"].as_str().unwrap().ends_with("/looks");
+    let program = programs.find(is_own).unwrap();
+    let looks = |name: &str, how: &str| {
+        let files = program["files"].as_array().unwrap().iter();
+        let mut of = files.filter(|file| file["path"].as_str().unwrap().ends_with(name));
+        of.next().unwrap()["accesses"]["metadata"].pointer(how).unwrap().as_u64().unwrap()
+    };
+    assert_eq!((looks("/file", "/ok"), looks("/one/x", "/ok")), (60_000, 60_000));
+    assert_eq!(looks("/nowhere", "/failed/ENOENT"), 120_000);
+    let handled = looks("/two/y", "/ok");
+    assert!(handled > 0 && looks("/absent", "/failed/ENOENT") == handled);
 }
 
 #[test]

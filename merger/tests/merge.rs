@@ -7,6 +7,7 @@ mod common;
 use common::{DEFAULT, decided, observed, predicted, sysno};
 use model::{
     Arch, Arguments, Policy, Text, Verdict,
+    analysis::{Gap, GapKind},
     policy::{ArgumentRules, Entry, Origins, ProgramIdentity, Settings, Strategy, Withheld},
 };
 use profgen_merger::{Input, idle_decisions, merge};
@@ -248,4 +249,22 @@ fn what_a_runtime_needs_stays_and_brings_nothing() {
     let policy = merge([Input::Policy(policy)], DEFAULT);
     assert!(policy.calls.contains_key(&sysno("open")));
     assert!(!policy.calls.contains_key(&sysno("openat")));
+}
+
+#[test]
+fn calls_that_are_not_narrowed_leave_the_evidence_complete() {
+    let gap = |kind: GapKind| Gap {
+        kind,
+        site: None,
+        what: "3 indirect calls".to_owned(),
+        chain: Vec::new(),
+        arch: None,
+    };
+    for kind in GapKind::ALL {
+        let mut analysis = predicted(&["read"]);
+        analysis.programs[0].gaps = vec![gap(kind)];
+        let policy = merge([Input::Analysis(analysis)], DEFAULT);
+        let complete = policy.evidence.values().all(|evidence| evidence.gaps.is_empty());
+        assert_eq!(complete, kind == GapKind::AnyTarget, "{kind:?}");
+    }
 }

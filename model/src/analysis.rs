@@ -194,8 +194,8 @@ impl Gap {
 pub enum GapKind {
     /// A system-call instruction whose number is not known.
     Number,
-    /// An indirect call or jump that may reach any function whose address is taken: nothing is
-    /// lost, but the prediction may be wide.
+    /// Indirect calls or jumps of one file that may reach any function whose address is taken: nothing
+    /// is lost, but the prediction may be wide. The place is that of the first of them.
     AnyTarget,
     /// An indirect call or jump of which no target is known.
     NoTarget,

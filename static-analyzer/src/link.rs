@@ -138,6 +138,18 @@ impl Program {
         self.word(original.module, original.address)
     }
 
+    /// Whether the word at a place stays what it is when the loader is done: it cannot be written, or
+    /// it is the linker's own.
+    pub fn is_settled(&self, place: Place) -> bool {
+        let elf = self.elf(place.module);
+        let Some(end) = place.address.checked_add(8) else { return false };
+        let of_linker =
+            |kind| matches!(kind, RelocationKind::Import(_) | RelocationKind::Resolver(_));
+        let mut relocations = elf.relocations_in(place.address..end).iter();
+        elf.is_constant(place.address)
+            || relocations.any(|found| found.at == place.address && of_linker(found.kind))
+    }
+
     /// Where the stub at an address leads that does nothing but jump through a word.
     pub fn stub(&self, module: usize, address: u64) -> Option<Place> {
         let scan = self.scan(module);

@@ -64,6 +64,13 @@ impl Reach<'_> {
         }
     }
 
+    /// The function that a call of a file enters, with what it is handed.
+    pub(crate) fn receiver(&self, module: usize, target: Target) -> Option<Node> {
+        let place = callee(self.program(), module, target)
+            .filter(|place| !self.passing.resolvers.contains(place))?;
+        self.node(place).filter(|&called| self.entry(called) == place)
+    }
+
     /// A function is given to all that are called at a place.
     fn hand_over(&mut self, node: Node, at: u64, reg: Reg, given: Node) {
         let mut left = vec![(node, at, reg)];
@@ -73,12 +80,7 @@ impl Reach<'_> {
             let calls = &program.scan(module).functions[function].facts.calls;
             let first = calls.partition_point(|call| call.at < at);
             for call in calls[first..].iter().take_while(|call| call.at == at) {
-                let place = callee(program, module, call.target)
-                    .filter(|place| !self.passing.resolvers.contains(place));
-                let called = place.and_then(|place| {
-                    self.node(place).filter(|&called| self.entry(called) == place)
-                });
-                let Some(called) = called else {
+                let Some(called) = self.receiver(module, call.target) else {
                     self.take(self.entry(given), Cause::Taken(node));
                     continue;
                 };

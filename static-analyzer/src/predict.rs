@@ -3,6 +3,7 @@
 mod gaps;
 mod generated;
 mod report;
+mod unnarrowed;
 
 use crate::{
     cache::{self, Cache},

@@ -107,6 +107,11 @@ impl<'a> Reach<'a> {
         Place { module, address }
     }
 
+    /// How many functions there are, live or not.
+    pub fn count(&self) -> usize {
+        self.causes.len()
+    }
+
     /// Whether a function is live.
     pub fn is_live(&self, node: Node) -> bool {
         self.causes[node as usize].is_some()
@@ -115,6 +120,11 @@ impl<'a> Reach<'a> {
     /// Whether its address is taken by what is live.
     pub fn is_taken(&self, node: Node) -> bool {
         self.taken[node as usize]
+    }
+
+    /// How many functions may be called from anywhere.
+    pub fn taken(&self) -> usize {
+        self.taken.iter().filter(|&&taken| taken).count()
     }
 
     /// Why it is live.

@@ -5,10 +5,10 @@
 
 use model::{
     Arch, Sysno,
-    analysis::{AnalysedProgram, Phase},
+    analysis::{AnalysedProgram, GapKind, Phase},
 };
 use profgen_static_analyzer::{AnalyzeOptions, analyze};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 fn program(path: &str) -> AnalysedProgram {
     let options = AnalyzeOptions::default();
@@ -60,6 +60,22 @@ fn a_chain_leads_from_the_first_instruction_to_the_call() {
     for (sysno, call) in &program.calls {
         assert!(!call.chain.is_empty() && call.sites > 0, "{sysno}");
     }
+}
+
+#[test]
+fn each_file_says_once_how_many_calls_are_not_narrowed() {
+    let program = program("/usr/bin/true");
+    let wide = program.gaps.iter().filter(|gap| gap.kind == GapKind::AnyTarget);
+    let modules: Vec<_> = wide
+        .map(|gap| {
+            assert!(!gap.loses() && gap.what.contains(" indirect call"), "{}", gap.what);
+            assert_eq!(gap.chain.last(), gap.site.as_ref());
+            &gap.site.as_ref().unwrap().module
+        })
+        .collect();
+    assert!(modules.iter().any(|module| module.as_bytes().ends_with(b"libc.so.6")), "{modules:?}");
+    let once: BTreeSet<_> = modules.iter().collect();
+    assert_eq!(once.len(), modules.len());
 }
 
 #[test]

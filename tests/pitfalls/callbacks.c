@@ -16,14 +16,14 @@
 //# build callback_signal_musl: musl-gcc -O2 -DSIGNAL -static -o $OUT $SRC
 //# must: exit_group swapon
 //# not: reboot
-//# lost callback_qsort: none
-//# lost callback_bsearch: none
-//# lost callback_bsearch_musl: none
-//# lost callback_atexit: none
-//# lost callback_atexit_musl: none
-//# lost callback_thread_musl: none
-//# lost callback_signal: none
-//# lost callback_signal_musl: none
+//# gaps callback_qsort: none
+//# gaps callback_bsearch: none
+//# gaps callback_bsearch_musl: none
+//# gaps callback_atexit: none
+//# gaps callback_atexit_musl: none
+//# gaps callback_thread_musl: none
+//# gaps callback_signal: none
+//# gaps callback_signal_musl: none
 //# must callback_thread: clone3
 //# must callback_thread_static: clone3
 //# must callback_thread_musl: clone

@@ -5,7 +5,7 @@
 //# code large_model: call *%
 //# must: exit swapoff swapon
 //# not: reboot
-//# lost: none
+//# gaps: none
 #include "marker.h"
 
 FUNCTION static long call(long number) { return INSTRUCTION(number); }

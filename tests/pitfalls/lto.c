@@ -6,7 +6,7 @@
 //# build no_unwind: gcc -O2 -fno-asynchronous-unwind-tables -s $BARE -static -o $OUT $SRC
 //# build frame_pointer: gcc -O1 -fno-omit-frame-pointer -mno-red-zone -fstack-protector-strong -mstack-protector-guard=global -DGUARD $BARE -fstack-protector-strong -static -o $OUT $SRC
 //# exact: acct exit swapoff swapon
-//# lost: none
+//# gaps: none
 #include "marker.h"
 
 #ifdef GUARD

@@ -3,7 +3,7 @@
 //# build member_pointer_O2: g++ -O2 $BARE -fno-rtti -fno-exceptions -static-pie -fPIE -o $OUT $SRC
 //# must: acct exit swapoff swapon
 //# not: reboot
-//# lost: none
+//# gaps: none
 #include "marker.h"
 
 struct First {

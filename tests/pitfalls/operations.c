@@ -5,7 +5,7 @@
 //# build operations_pie: gcc -O2 $BARE -static-pie -fPIE -o $OUT $SRC
 //# must: acct exit swapon
 //# within: acct exit swapon swapoff vhangup
-//# lost: none
+//# gaps: none
 #include "marker.h"
 
 struct operations {

@@ -2,7 +2,7 @@
 //# build pointer_travels_O0: gcc -O0 $BARE -static -o $OUT $SRC
 //# build pointer_travels_O2: gcc -O2 $BARE -static-pie -fPIE -s -o $OUT $SRC
 //# exact: exit swapoff swapon
-//# lost: none
+//# gaps: none
 #include "marker.h"
 
 typedef void function(void);

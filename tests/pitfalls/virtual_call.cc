@@ -6,7 +6,7 @@
 //# exact virtual_call_O0: exit swapoff swapon
 //# exact virtual_call_O2: exit swapoff swapon
 //# must virtual_call_stripped: exit swapoff swapon
-//# lost: none
+//# gaps: none
 #include "marker.h"
 
 struct Base {

@@ -47,8 +47,9 @@ impl Judge<'_> {
                 let kinds: Vec<GapKind> = words.iter().map(|word| parse(word)).collect();
                 self.has_no_gap(|gap| kinds.contains(&gap.kind));
             }
-            "gaps" => self.has_no_gap(|_| true),
-            "lost" => self.has_no_gap(Gap::loses),
+            "gaps" => self.has_no_gap(Gap::loses),
+            "any" if words == ["none"] => self.has_no_gap(|gap| gap.kind == GapKind::AnyTarget),
+            "any" => self.calls_any(&words[0], &words[1]),
             "argument" => self.argument(&words[0], &words[1], &words[2..]),
             "module" => self.module(&words[0], parse(&words[1])),
             "executes" => self.reports("executes", words),
@@ -135,6 +136,25 @@ impl Judge<'_> {
                 let found = if gaps.is_empty() { "no gap" } else { "no place of a gap" };
                 self.wrong(format!("has {found} of kind {kind}"));
             }
+        }
+    }
+
+    /// Indirect calls of the program itself whose targets are not narrowed.
+    fn calls_any(&mut self, count: &str, function: &str) {
+        let own = self.program.modules.first().map(|module| &module.path);
+        let gaps = self.gaps(GapKind::AnyTarget);
+        let gap = gaps.iter().find(|gap| gap.site.as_ref().map(|site| &site.module) == own);
+        let found = gap.map_or_else(
+            || "none".to_owned(),
+            |gap| {
+                let count = gap.what.split(' ').next().unwrap_or_default();
+                let symbol = gap.site.as_ref().and_then(|site| site.symbol.as_deref());
+                let symbol = symbol.unwrap_or_default().split('+').next().unwrap_or_default();
+                format!("{count} {symbol}")
+            },
+        );
+        if found != format!("{count} {function}") {
+            self.wrong(format!("indirect calls to any function: {found}, not {count} {function}"));
         }
     }
 

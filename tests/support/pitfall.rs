@@ -14,7 +14,8 @@
 //! | `before-main: CALL...`, `after-main: CALL...` | says so of the phase of these |
 //! | `layer: LAYER CALL...` | says that these are reachable from that layer on |
 //! | `gap: KIND...`, `no-gap: KIND...` | has a gap of each kind, with a place in the program or a library of it; has none |
-//! | `gaps: none`, `lost: none` | has no gap at all, or none by which calls may be missing |
+//! | `gaps: none` | has no gap by which calls may be missing |
+//! | `any: COUNT FUNCTION`, `any: none` | says of so many indirect calls in the program that they may lead to whatever has its address taken, the first of them in that function; has no such call |
 //! | `argument: CALL PARAMETER VALUE...` | knows exactly these values, or none when the value is `unknown` |
 //! | `module: NAME LAYER` | has a module whose path ends so, in that layer |
 //! | `executes: PATH...`, `opens: PATH...` | reports these |

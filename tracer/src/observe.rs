@@ -3,12 +3,12 @@
 
 use crate::{
     paths::{Base, Namer, Place},
-    plan::{Plan, ReadValue, Special},
+    plan::{Plan, ReadValue, Special, base_argument},
     sockets,
 };
 use libc::AT_EMPTY_PATH;
 use model::{
-    Access, Arch, FileOp, Kind, Sysno,
+    Access, Arch, FileOp, Kind, Sysno, Text,
     capability::Check,
     trace::{Address, EndpointOperation, FileKind, Mark},
 };
@@ -87,10 +87,11 @@ pub struct Observation {
 /// Whom the sender of a signal means; the caller knows the processes.
 pub type FindTarget<'a> = &'a dyn Fn(i32) -> model::KillTarget;
 
-/// Reads everything that `plan` asks for.
+/// Reads everything that `plan` asks for. `path`: the one that the call names, where it was read already.
 pub fn observe(
     event: &Event,
     plan: &Plan,
+    path: Option<&Text>,
     namer: &Namer<'_>,
     target: FindTarget<'_>,
 ) -> Observation {
@@ -115,7 +116,18 @@ pub fn observe(
         observation.values.push(read);
     }
     for file in plan.files {
-        observation.file(event, plan, namer, file, open_flags);
+        let path = match (path, event.args[file.param]) {
+            (Some(path), _) => path.clone(),
+            (None, 0) => continue,
+            (None, pointer) => match memory::read_string(event.tid, pointer, memory::PATH_MAX) {
+                Ok(path) => path,
+                Err(errno) => {
+                    observation.note(errno);
+                    continue;
+                }
+            },
+        };
+        observation.file(event, plan, namer, (file, &path), open_flags);
     }
     if sets_id_bit(event, open_flags) {
         observation.marks.insert(Mark::SetsIdBit);
@@ -135,17 +147,9 @@ impl Observation {
         event: &Event,
         plan: &Plan,
         namer: &Namer<'_>,
-        file: &FileOp,
+        (file, path): (&FileOp, &Text),
         open_flags: Option<u64>,
     ) {
-        let pointer = event.args[file.param];
-        if pointer == 0 {
-            return;
-        }
-        let path = match memory::read_string(event.tid, pointer, memory::PATH_MAX) {
-            Ok(path) => path,
-            Err(errno) => return self.note(errno),
-        };
         let base = base_of(event, file.param);
         let place = if path.is_empty() {
             let empty_path =
@@ -156,7 +160,7 @@ impl Observation {
                 _ => return,
             }
         } else {
-            namer.place(base, &path, file.follows(&event.args, open_flags))
+            namer.place(base, path, file.follows(&event.args, open_flags))
         };
         let Ok(place) = place else { return };
         let mut accesses = file.accesses(&event.args, open_flags);
@@ -328,12 +332,8 @@ fn sets_id_bit(event: &Event, open_flags: Option<u64>) -> bool {
         && open_flags.is_none_or(|flags| flags & MAKES != 0)
 }
 
-/// The nearest directory descriptor before a path argument that is relative to one.
+/// Where a path argument starts when it is relative.
 fn base_of(event: &Event, param: usize) -> Base {
     let params = event.sysno.call().map_or(&[][..], |call| call.params);
-    if params.get(param).map(|param| param.kind) != Some(Kind::AtPath) {
-        return Base::Current;
-    }
-    let before = params[..param].iter().rposition(|param| param.kind == Kind::Dirfd);
-    before.map_or(Base::Current, |index| Base::from_argument(event.args[index]))
+    base_argument(params, param).map_or(Base::Current, |at| Base::from_argument(event.args[at]))
 }

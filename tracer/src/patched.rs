@@ -60,9 +60,12 @@ impl Engine<'_> {
         let tid = event.tid;
         let Some(patcher) = &mut self.patcher else { return Entry::Record };
         let Some(process) = self.recorder.process_of(tid) else { return Entry::Record };
-        if patcher.is_stub(process, event.instruction_pointer) {
+        if patcher.is_stub(process, event.instruction_pointer)
+            || patcher.asks(event, process, &mut self.recorder)
+        {
             return Entry::Skip;
         }
+        patcher.before(event, process, &mut self.recorder);
         if !patcher.entering(event, process, &mut self.recorder) {
             return Entry::Record;
         }
@@ -177,7 +180,7 @@ impl Engine<'_> {
         let Some(patcher) = &mut self.patcher else { return };
         let Some(process) = self.recorder.process_of(tid) else { return };
         patcher.stopped_first(tid, process, &self.recorder);
-        patcher.put_back(tid, process);
+        patcher.put_back(tid, process, &mut self.recorder);
     }
 
     /// A signal is about to be delivered; which one, if any, is left of it.
@@ -187,7 +190,7 @@ impl Engine<'_> {
         if patcher.is_own_trap(tid, process, signal) {
             return 0;
         }
-        patcher.put_back(tid, process);
+        patcher.put_back(tid, process, &mut self.recorder);
         signal
     }
 
@@ -195,6 +198,21 @@ impl Engine<'_> {
     pub(crate) fn leaving(&mut self, tid: i32) {
         let Some(patcher) = &mut self.patcher else { return };
         let Some(process) = self.recorder.process_of(tid) else { return };
+        // It may be killed in a call that was to be recorded.
+        patcher.put_back(tid, process, &mut self.recorder);
+        patcher.replay(process, true, &mut self.recorder);
         patcher.count(tid, process, &mut self.recorder);
+    }
+
+    /// A call was recorded at its entry.
+    pub(crate) fn noted(&mut self, event: &Event) {
+        let Some(patcher) = &mut self.patcher else { return };
+        let Some(process) = self.recorder.process_of(event.tid) else { return };
+        patcher.follow(process, &mut self.recorder);
+    }
+
+    /// Whether a call that stopped at its entry, and will at its exit, may pass the next time.
+    pub(crate) fn may_pass(&mut self, event: &Event) -> bool {
+        self.patcher.is_some() && self.recorder.plan(event.sysno).names(&event.args).is_some()
     }
 }

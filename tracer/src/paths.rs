@@ -25,6 +25,12 @@ use supervisor::procfs;
 /// Below these a path may mean another file in each process.
 const OF_PROCESS: [&[u8]; 2] = [b"/proc/", b"/dev/"];
 
+/// Whether an absolute path lies where it may mean another file in each process.
+pub fn is_of_process(path: &[u8]) -> bool {
+    let below = |prefix: &&[u8]| path.starts_with(prefix) || path == &prefix[..prefix.len() - 1];
+    OF_PROCESS.iter().any(below)
+}
+
 /// A file as a call named it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {

@@ -1,6 +1,6 @@
 //! What to look at in each system call, worked out once per call from the call table.
 
-use model::{FileOp, Kind, Sysno, capability::Check};
+use model::{FileOp, Kind, Param, Sysno, capability::Check};
 use std::collections::HashMap;
 
 /// An argument whose value is evidence.
@@ -151,8 +151,56 @@ impl Plan {
             && !self.checks.iter().any(|check| check.asked(named))
             && self.special == Special::None
             && !self.wants_result
-            && self.sysno.name().is_some_and(|name| PLAIN.contains(&name))
+            && self.is_plain()
     }
+
+    /// Whether it is one of the calls that tell nothing once they were seen.
+    pub fn is_plain(&self) -> bool {
+        self.sysno.name().is_some_and(|name| PLAIN.contains(&name))
+    }
+
+    /// The argument with a descriptor that a plain call ends.
+    pub fn ends(&self) -> Option<usize> {
+        match self.sysno.name() {
+            Some("close") => Some(0),
+            Some("dup2" | "dup3") => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The path that a call looks at, when that is all it does: no file becomes another one by it. What
+    /// it saw can be read as well a while later, if no other call has changed it since.
+    pub fn names(&self, args: &[u64; 6]) -> Option<Named> {
+        /// An open with one of these makes or empties a file; O_TMPFILE without its O_DIRECTORY.
+        const MAKES: u64 = (libc::O_CREAT | libc::O_TRUNC | 0o20000000) as u64;
+        let name = self.sysno.name()?;
+        let (_, output) = LOOKS.iter().find(|(look, _)| *look == name)?;
+        let [file] = self.files else { return None };
+        if self.open_flags.is_some_and(|flags| args[flags.index] & MAKES != 0) {
+            return None;
+        }
+        let params = self.sysno.call().map_or(&[][..], |call| call.params);
+        let path = file.param;
+        let output = output.map(|behind| path + behind);
+        Some(Named { path, base: base_argument(params, path), output })
+    }
+}
+
+/// The argument with the descriptor that a path argument may be relative to: the nearest before it.
+pub fn base_argument(params: &[Param], path: usize) -> Option<usize> {
+    let relative = params.get(path)?.kind == Kind::AtPath;
+    relative.then(|| params[..path].iter().rposition(|param| param.kind == Kind::Dirfd))?
+}
+
+/// Where a call has its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Which argument.
+    pub path: usize,
+    /// The argument with the descriptor that it is relative to.
+    pub base: Option<usize>,
+    /// The argument with the address that the call writes to: the path itself may be there.
+    pub output: Option<usize>,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All
@@ -185,6 +233,27 @@ const PLAIN: [&str; 124] = [
     "brk", "madvise", "membarrier", "mincore", "msync",
     // What it shares with others by number.
     "msgrcv", "msgsnd", "semop", "semtimedop",
+];
+
+/// Calls that look at the file which a path names, and change nothing; and how far behind the path they
+/// have the address that they write to.
+const LOOKS: [(&str, Option<usize>); 16] = [
+    ("access", None),
+    ("faccessat", None),
+    ("faccessat2", None),
+    ("getxattr", Some(2)),
+    ("lgetxattr", Some(2)),
+    ("listxattr", Some(1)),
+    ("llistxattr", Some(1)),
+    ("lstat", Some(1)),
+    ("newfstatat", Some(1)),
+    ("open", None),
+    ("openat", None),
+    ("readlink", Some(1)),
+    ("readlinkat", Some(1)),
+    ("stat", Some(1)),
+    ("statfs", Some(1)),
+    ("statx", Some(3)),
 ];
 
 fn mask(bits: u32) -> u64 {

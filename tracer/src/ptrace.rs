@@ -478,6 +478,9 @@ impl<'a> Engine<'a> {
             Entry::Anew => return true,
             Entry::Over => return false,
         };
+        if seen == Entry::Record {
+            self.noted(&event);
+        }
         match sysno.name() {
             Some("seccomp" | "prctl") if sets_filter(sysno, &event.args) => {
                 self.filters_itself(tid)
@@ -490,7 +493,10 @@ impl<'a> Engine<'a> {
         }
         let calls = self.calls_of(tid);
         let mut again = None;
-        if seen == Entry::Record && pending.is_none() && calls == Calls::Filtered {
+        if seen == Entry::Record
+            && calls == Calls::Filtered
+            && (pending.is_none() || self.may_pass(&event))
+        {
             match self.after(&event) {
                 Entry::Anew => again = Some(here),
                 Entry::Over => return false,

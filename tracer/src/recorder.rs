@@ -10,7 +10,7 @@ use crate::{
     descriptors::{Entered, Follower, Who},
     modules,
     observe::{Event, Observation, observe, sets_filter},
-    paths::{Namer, View},
+    paths::{Namer, View, is_of_process},
     plan::{Plan, ReadValue, Slots, Special},
     privileges::privileged,
     program::{self, ProgramState},
@@ -19,7 +19,7 @@ use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
     descriptor::Detail,
-    trace::{Command, Ended, Mark, Privileged, Untraced},
+    trace::{Command, Ended, FileKind, Mark, Privileged, Untraced},
 };
 use std::collections::{BTreeSet, HashMap};
 use supervisor::procfs::{self, Mapping};
@@ -60,6 +60,8 @@ struct ProcessState {
     inner: i32,
     /// The status that it passed to exit_group.
     exiting: Option<i32>,
+    /// It opened a directory, or went to one, where files come and go by themselves.
+    elsewhere: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -322,6 +324,7 @@ impl Recorder {
             directories: Directories::default(),
             inner,
             exiting: None,
+            elsewhere: false,
         };
         self.processes.insert(process, state);
         self.threads.insert(process, process);
@@ -455,6 +458,23 @@ impl Recorder {
     /// Records the entry of a call. `valid` says afterwards whether the thread stood still: what
     /// was read of another one that took its place is dropped.
     pub fn call(&mut self, event: &Event, valid: impl FnOnce() -> bool) -> Next {
+        self.call_with(event, None, valid)
+    }
+
+    /// Records a call that was made before, and passed: the path that it named, and the kernel's answer
+    /// where there was one. What it saw is looked at now.
+    pub fn passed_by(&mut self, event: &Event, path: Option<&Text>, result: Option<i64>) {
+        if let Next::Result(pending) = self.call_with(event, path, || true) {
+            self.result(*pending, result);
+        }
+    }
+
+    fn call_with(
+        &mut self,
+        event: &Event,
+        path: Option<&Text>,
+        valid: impl FnOnce() -> bool,
+    ) -> Next {
         let slot = self.slots.of(event.sysno);
         let Some(process) = self.process_of(event.tid) else { return Next::Proceed };
         self.calls += 1;
@@ -476,7 +496,7 @@ impl Recorder {
             let entered = self.named(entered, None);
             return self.awaits(entered);
         }
-        let Some(observation) = self.read(event, process, slot) else { return Next::Proceed };
+        let Some(observation) = self.read(event, path, process, slot) else { return Next::Proceed };
         if !valid() {
             return Next::Proceed;
         }
@@ -529,6 +549,11 @@ impl Recorder {
         self.programs[state.program].add(slot, count);
     }
 
+    /// Whether a process works with directories below `/proc` or `/dev`.
+    pub fn works_elsewhere(&self, process: i32) -> bool {
+        self.processes.get(&process).is_some_and(|state| state.elsewhere)
+    }
+
     /// The plan of a call.
     pub fn plan(&mut self, sysno: Sysno) -> &Plan {
         let slot = self.slots.of(sysno);
@@ -543,7 +568,7 @@ impl Recorder {
     ) -> Option<(Observation, &Plan)> {
         let slot = self.slots.of(event.sysno);
         let process = self.process_of(event.tid)?;
-        let observation = self.read(event, process, slot)?;
+        let observation = self.read(event, None, process, slot)?;
         if !valid() {
             return None;
         }
@@ -569,7 +594,13 @@ impl Recorder {
     }
 
     /// Reads what a call carries, and which checks it passes by a capability.
-    fn read(&mut self, event: &Event, process: i32, slot: usize) -> Option<Observation> {
+    fn read(
+        &mut self,
+        event: &Event,
+        path: Option<&Text>,
+        process: i32,
+        slot: usize,
+    ) -> Option<Observation> {
         let plan = self.slots.plan(slot);
         let state = self.processes.get_mut(&process)?;
         let looks = !plan.files.is_empty()
@@ -586,8 +617,14 @@ impl Recorder {
             Some(inside) => kill_target_inside(threads, inside, process, argument),
             None => kill_target(threads, process, argument),
         };
-        let mut observation = observe(event, plan, &namer, &target);
+        let mut observation = observe(event, plan, path, &namer, &target);
         observation.own = (state.id == 0).then_some(state.inner);
+        state.elsewhere |= observation.files.iter().any(|(place, accesses)| {
+            let at = place.resolved.as_ref().unwrap_or(&place.named);
+            place.found == Some(FileKind::Directory)
+                && is_of_process(at.as_bytes())
+                && !matches!(accesses[..], [Access::Metadata])
+        });
         if let Some(who) = who {
             state.directories.refresh(self.generation);
             let directories = &state.directories;

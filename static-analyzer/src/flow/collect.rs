@@ -40,6 +40,7 @@ impl Flow {
             for &target in targets.iter().filter(|&&target| !self.body.holds(target)) {
                 facts.calls.push(Call { at: jump, target: Target::Direct(target) });
                 facts.results.push(Atom::Result(jump));
+                facts.open.push((jump, u16::MAX));
                 facts.escapes = u16::MAX;
             }
         }

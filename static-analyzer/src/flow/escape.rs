@@ -45,6 +45,7 @@ pub struct Leaving {
 /// arguments are followed there.
 pub fn leave(sets: &Sets, elf: &Elf, state: &State, facts: &mut Facts, leaving: Leaving) {
     let Leaving { at, but, all, known } = leaving;
+    let mut open = if known { 0 } else { u16::MAX };
     for reg in registers().filter(|&reg| Some(reg) != but && (all || !decode::is_kept(reg))) {
         let follows = known && FOLLOWED.contains(&reg);
         for &atom in sets.atoms(&state.reg(reg)) {
@@ -52,6 +53,7 @@ pub fn leave(sets: &Sets, elf: &Elf, state: &State, facts: &mut Facts, leaving: 
                 Atom::Address(address) if elf.is_code(address) => Given::Code(address),
                 Atom::Entry(from) => Given::Entry(from),
                 _ => {
+                    open |= u16::from(follows && may_be_code(atom)) << reg;
                     escape_atom(atom, facts);
                     continue;
                 }
@@ -62,6 +64,14 @@ pub fn leave(sets: &Sets, elf: &Elf, state: &State, facts: &mut Facts, leaving: 
             }
         }
     }
+    if open != 0 {
+        facts.open.push((at, open));
+    }
+}
+
+/// Whether a function may be meant that is not known.
+fn may_be_code(atom: Atom) -> bool {
+    !matches!(atom, Atom::Const(_) | Atom::Address(_) | Atom::Stack(_))
 }
 
 /// A value goes where it is not followed.

@@ -99,6 +99,9 @@ pub struct Facts {
     pub writes: Vec<Write>,
     /// What it hands to functions that it calls, where all of those are known.
     pub passes: Vec<Pass>,
+    /// By place, the registers, as bits, in which a call hands over what may be a function that is not
+    /// among those: only where there is such a one.
+    pub open: Vec<(u64, u16)>,
     /// The registers, as bits, whose values at entry go where they are not followed.
     pub escapes: u16,
     /// Addresses to which it adds an index: objects begin there.
@@ -137,6 +140,9 @@ impl Facts {
         self.passes.sort_unstable();
         self.passes.dedup();
         self.passes.shrink_to_fit();
+        self.open.sort_unstable();
+        self.open.dedup();
+        self.open.shrink_to_fit();
         self.kept.sort_unstable();
         self.kept.dedup();
         self.named.sort_unstable();

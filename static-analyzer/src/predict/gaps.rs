@@ -1,6 +1,6 @@
 //! What a prediction cannot resolve beside the numbers of system calls: names that are computed,
 //! calls that lead nowhere known, bytes that are no code, and bounds that were reached. Memory that
-//! is made executable is generated.rs.
+//! is made executable is generated.rs, calls that are not narrowed unnarrowed.rs.
 
 use super::report::{Report, sysno};
 use crate::{

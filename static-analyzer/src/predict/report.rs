@@ -45,6 +45,7 @@ impl Report<'_> {
         let reach = &phases.all;
         self.bounds(reach);
         self.unread(reach);
+        self.unnarrowed(reach);
         let mut arguments = Arguments::default();
         let mut numbers = Numbers::new(self.program, reach, &mut flows);
         for node in reach.live() {

@@ -17,6 +17,8 @@ mod stack;
 mod table;
 mod unwind;
 
+pub use plan::clone_flags;
+
 use crate::{observe::Event, observe::Observation};
 use image::{Growing, Outcome};
 use model::{

@@ -4,9 +4,11 @@
 //! 0x7f80_0000  stubs      a block per site, read and execute
 //! 0x7fc0_0000  slots      the address of each site's stub, read and execute
 //! 0x7fc1_0000  doors      a jump to each site's stub, for code that lies near
+//! 0x7fc2_0000  tails      what follows a call whose path is recorded, read and execute
 //! 0x7fcf_f000  number     of the address space, and how often its stubs changed
-//! 0x7fd0_0000  closed     whether all calls stop, read and write
+//! 0x7fd0_0000  closed     whether all calls stop, and what the ring is at, read and write
 //! 0x7fd0_1000  counters   read and write
+//! 0x7fd2_1000  ring       the calls with paths that passed (`ring.rs`), read and write
 //! ```
 //!
 //! All of it lies below 2 GiB, so that an instruction can name it by a 32-bit number; above the
@@ -22,6 +24,10 @@ const STUBS: u64 = 0x7f80_0000;
 const STUBS_SIZE: u64 = 0x40_0000;
 const SLOTS: u64 = STUBS + STUBS_SIZE;
 const DOORS: u64 = SLOTS + 0x1_0000;
+/// Where the ends of stubs that record a path begin: one for each register that a path can be in.
+pub const TAILS: u64 = DOORS + 0x1_0000;
+/// How far the second tail lies behind the first, and its end behind it.
+pub const TAIL_SIZE: u64 = 0x200;
 /// Where what the traced program writes begins.
 pub const WRITABLE: u64 = 0x7fd0_0000;
 /// The number of the address space, set by the tracer.
@@ -30,8 +36,21 @@ pub const NUMBER: u64 = WRITABLE - 0x1000;
 pub const CHANGES: u64 = NUMBER + 8;
 /// Not zero: every call goes to its own place and stops.
 pub const CLOSED: u64 = WRITABLE;
+/// The byte behind it. Not zero: every call with a path goes to its own place and stops.
+pub const PATHS_CLOSED: u64 = CLOSED + 1;
+/// How many bytes of the ring are in use.
+pub const HEAD: u64 = CLOSED + 8;
+/// A bit for each of the first [`DESCRIPTORS`] descriptors: whether a record in the ring means the file
+/// behind it.
+pub const MEANT: u64 = CLOSED + 64;
+/// For how many descriptors there are bits.
+pub const DESCRIPTORS: u32 = 1024;
 const COUNTERS: u64 = WRITABLE + 0x1000;
-const END: u64 = COUNTERS + BLOCKS * VARIANTS * 8;
+/// Where calls with paths are recorded.
+pub const RING: u64 = COUNTERS + BLOCKS * VARIANTS * 8;
+/// How many bytes there are for them.
+pub const RING_SIZE: u64 = 0x4_0000;
+const END: u64 = RING + RING_SIZE;
 /// How many sites there is room for.
 pub const BLOCKS: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE);
 /// How many sorts of calls of one site can pass.
@@ -104,8 +123,10 @@ mod tests {
         }
         assert_eq!(owner(SLOTS), None);
         assert_eq!(owner(STUBS - 1), None);
-        assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= NUMBER);
-        assert!(counter(last, 15) + 8 <= AREA.end);
+        assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
+        assert!(counter(last, 15) + 8 == RING);
+        const { assert!(TAILS + 2 * TAIL_SIZE <= NUMBER) };
+        const { assert!(MEANT + DESCRIPTORS as u64 / 8 <= COUNTERS) };
         const { assert!(AREA.end <= 0x7fff_8000) };
     }
 

@@ -5,14 +5,18 @@
 //! whatever looks odd goes on stopping.
 
 mod area;
+mod code;
 mod function;
 mod inject;
 mod memory;
 mod pads;
+mod replay;
 mod rewrite;
+mod ring;
 mod site;
 mod space;
 mod stub;
+mod tail;
 mod threads;
 
 use crate::{
@@ -26,9 +30,9 @@ use libc::c_int;
 use model::{Arch, Sysno};
 use nix::{sys::ptrace, unistd::Pid};
 use rewrite::{Atlas, Others};
-use space::{Site, Space};
+use space::{Ring, Site, Space};
 use std::collections::{HashMap, HashSet};
-use stub::{Sort, Value};
+use stub::{Manner, Sort, Value};
 use supervisor::{memory::read_u64, wait::Wait};
 
 /// A place is rewritten when it stops for this many-th time: rewriting costs as much as some stops.
@@ -78,6 +82,10 @@ pub struct Patcher {
     without: HashSet<i32>,
     atlas: Atlas,
     last: u64,
+    /// In some space calls with paths passed.
+    records: bool,
+    /// The call that stopped did so because records depend on it: its place is as it should be.
+    served: bool,
 }
 
 impl Patcher {
@@ -163,6 +171,10 @@ impl Patcher {
             return;
         }
         let mut copy = Space { members: vec![process], expected: HashSet::new(), ..space.clone() };
+        // Its maker's was read before the copy was made.
+        if let Ring::Read(read) = &mut copy.ring {
+            *read = 0;
+        }
         copy.keep_what_is_there(tid);
         copy.set_base(tid);
         if copy.opened && !copy.closed {
@@ -225,7 +237,8 @@ impl Patcher {
         }
     }
 
-    /// Whether the call whose next instruction is at `address` came from a stub, which counted it.
+    /// Whether the call whose next instruction is at `address` came from a stub, which counted or recorded
+    /// it.
     pub fn is_stub(&self, process: i32, address: u64) -> bool {
         area::owner(address).is_some() && self.of.contains_key(&process)
     }
@@ -298,6 +311,7 @@ impl Patcher {
         recorder: &mut Recorder,
     ) -> Made {
         self.count(tid, process, recorder);
+        self.replay(process, true, recorder);
         if self.space(process).is_none() {
             return Made::Refused;
         }
@@ -326,7 +340,7 @@ impl Patcher {
 
     /// A call was recorded: its place is rewritten when it repeats.
     pub fn recorded(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> Next {
-        if event.sysno.arch() != Arch::X86_64 {
+        if event.sysno.arch() != Arch::X86_64 || std::mem::take(&mut self.served) {
             return Next::Proceed;
         }
         let Some(space) = self.space(process).filter(|space| !space.closed) else {
@@ -343,6 +357,11 @@ impl Patcher {
         };
         let plan = recorder.plan(event.sysno);
         let Some(sort) = sort(plan, event) else { return Next::Proceed };
+        let names = matches!(sort.manner, Manner::Names(_));
+        if names && !(space.opened && self.takes_paths(process, recorder)) {
+            return Next::Proceed;
+        }
+        let Some(space) = self.space(process) else { return Next::Proceed };
         if !space.opened {
             let start = area::WRITABLE;
             let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
@@ -470,12 +489,16 @@ impl Patcher {
 
     /// A thread stopped on its way, not at a call: when it stands in a stub it is put where it would
     /// stand without, so that a handler, an unwinder and a restarted call find what they would.
-    pub fn put_back(&mut self, tid: i32, process: i32) {
+    pub fn put_back(&mut self, tid: i32, process: i32, recorder: &mut Recorder) {
         let Some(space) = self.space(process).filter(|space| !space.blocks.is_empty()) else {
             return;
         };
         let pid = Pid::from_raw(tid);
         let Ok(rip) = ptrace::read_user(pid, RIP as ptrace::AddressType) else { return };
+        if space.ring != Ring::Unused && self.leave_record(tid, process, rip as u64, recorder) {
+            return;
+        }
+        let Some(space) = self.space(process) else { return };
         if let Some(address) = space.place(rip as u64) {
             let _ = ptrace::write_user(pid, RIP as ptrace::AddressType, address as i64);
         }
@@ -507,16 +530,26 @@ fn others_of(process: i32, but: i32, recorder: &Recorder) -> Vec<i32> {
 
 /// The sort of call that an event is, when calls like it may pass.
 fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
-    if !plan.repeats(&event.args) {
-        return None;
-    }
-    let values = plan.values.iter().map(|value| {
+    let in_register = |value: &crate::plan::Value| {
         let ReadValue::Register(mask) = value.read else { return None };
         let argument = event.args[value.index];
         Some(Value { argument: value.index, wide: mask == u64::MAX, value: argument & mask })
-    });
-    let values = values.collect::<Option<_>>()?;
-    Some(Sort { number: event.sysno.number(), values })
+    };
+    let number = event.sysno.number();
+    if let Some(named) = plan.names(&event.args) {
+        // Its other values are recorded with it; the flags of an open say that it is one of these.
+        let values = plan.open_flags.iter().map(in_register).collect::<Option<_>>()?;
+        return Some(Sort { number, values, manner: Manner::Names(named) });
+    }
+    if !plan.repeats(&event.args) {
+        return None;
+    }
+    let values = plan.values.iter().map(in_register).collect::<Option<_>>()?;
+    let manner = match plan.ends() {
+        Some(descriptor) => Manner::Ends { descriptor },
+        None => Manner::Counts,
+    };
+    Some(Sort { number, values, manner })
 }
 
 /// Writes the number of a space where the program itself cannot.

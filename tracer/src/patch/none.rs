@@ -65,6 +65,22 @@ impl Patcher {
         false
     }
 
+    /// Nothing passed.
+    pub fn before(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) {}
+
+    /// Nothing passed.
+    pub fn follow(&mut self, _process: i32, _recorder: &mut Recorder) {}
+
+    /// Nothing passed.
+    pub fn replay(&mut self, _process: i32, _stands: bool, _recorder: &mut Recorder) -> bool {
+        false
+    }
+
+    /// No call asks.
+    pub fn asks(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> bool {
+        false
+    }
+
     /// Everything stops already.
     pub fn close(&mut self, _tid: i32, _process: i32) {}
 
@@ -115,7 +131,7 @@ impl Patcher {
     }
 
     /// No thread stands in a stub.
-    pub fn put_back(&mut self, _tid: i32, _process: i32) {}
+    pub fn put_back(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) {}
 
     /// No breakpoint is ours.
     pub fn is_own_trap(&mut self, _tid: i32, _process: i32, _signal: c_int) -> bool {

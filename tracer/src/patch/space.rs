@@ -53,6 +53,18 @@ pub struct Block {
     pub passing: Vec<Passing>,
 }
 
+/// What becomes of calls with paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ring {
+    /// None passed yet.
+    #[default]
+    Unused,
+    /// They are recorded in the ring, of which so many bytes were read.
+    Read(u64),
+    /// They all stop.
+    Closed,
+}
+
 /// An address space.
 #[derive(Debug, Clone, Default)]
 pub struct Space {
@@ -64,6 +76,8 @@ pub struct Space {
     pub opened: bool,
     /// Nothing passes any more.
     pub closed: bool,
+    /// What is read of its ring.
+    pub ring: Ring,
     /// Its threads did not let it be rewritten: for how many more stops that is believed.
     pub deaf_for: u32,
     /// For how many the next time.

@@ -17,8 +17,39 @@
 //! ```
 //!
 //! It uses no stack and no register but the flags, which are dead there (`site.rs` proves it).
+//!
+//! A call that looks at a path does not count, but leaves a record in the ring (`ring.rs`). It uses rcx
+//! and r11, which the call destroys anyway, and rbx, which it gives back:
+//!
+//! ```text
+//!         test %rsi,%rsi              no path at all?
+//!         je   original
+//!         cmp  %rdx,%rsi              or is what it sees written over it?
+//!         je   original
+//!         cmp  $AT_FDCWD,%edi         relative to a descriptor: the record means that, and closing it
+//!         je   1f                     stops
+//!         cmp  $1023,%edi
+//!         ja   original
+//!         bts  %edi,MEANT
+//! 1:      mov  HEAD,%ecx              is there room?
+//!         cmp  $RING_SIZE,%ecx
+//!         jae  original
+//!         mov  %rbx,OLD_RBX(%rcx)
+//!         movl $ID|UNFINISHED,ID(%rcx)
+//!         mov  %ecx,%ebx
+//!         add  $RECORD,%ecx
+//!         mov  %ecx,HEAD
+//!         syscall
+//!         mov  $return,%rcx
+//!         jmp  tail                   (`tail.rs`)
+//! ```
 
-use super::area;
+use super::{
+    area,
+    code::{Code, If, Jump},
+    ring, tail,
+};
+use crate::plan::Named;
 use std::ops::Range;
 
 /// A value that an argument must have.
@@ -32,13 +63,29 @@ pub struct Value {
     pub value: u64,
 }
 
-/// A sort of call that passes: all that is known of it is known already.
+/// A sort of call that passes: all that is known of it is known already, or is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sort {
     /// The number of the call.
     pub number: u32,
     /// The arguments that are evidence.
     pub values: Vec<Value>,
+    /// What becomes of it.
+    pub manner: Manner,
+}
+
+/// What a stub does with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Counts it.
+    Counts,
+    /// Counts it, unless the descriptor that it ends is meant by a record: then it stops.
+    Ends {
+        /// The argument with the descriptor.
+        descriptor: usize,
+    },
+    /// Records it with its path.
+    Names(Named),
 }
 
 /// One instruction that moved into the stub.
@@ -68,6 +115,8 @@ pub struct Stub {
     moved: Vec<(u64, u64)>,
     /// Where the tests begin.
     test: u64,
+    /// From where on rbx has the place of a record.
+    takes: Option<u64>,
     /// The system-call instruction.
     syscall: u64,
     /// The jump back.
@@ -87,53 +136,74 @@ impl Stub {
         sort: &Sort,
     ) -> Option<Stub> {
         let address = area::stub(block, variant);
-        let mut code = Code { address, bytes: Vec::new() };
+        let mut code = Code::at(address);
         let mut places = Vec::new();
         for instruction in moved {
             places.push((code.here(), instruction.address));
             code.put(&instruction.bytes);
         }
         let test = code.here();
-        let mut misses = Vec::new();
-        code.put(&[0x3d]);
-        code.put(&sort.number.to_le_bytes());
-        misses.push(code.jump_if_not_equal());
+        // cmp $NUMBER,%eax
+        code.put_with(&[0x3d], u64::from(sort.number));
+        let mut misses = vec![code.jump_if(If::NotEqual)];
         for value in &sort.values {
             code.compare(value)?;
-            misses.push(code.jump_if_not_equal());
+            misses.push(code.jump_if(If::NotEqual));
         }
-        code.put(&[0x80, 0x3c, 0x25]);
-        code.put(&(area::CLOSED as u32).to_le_bytes());
+        let mut stops = Vec::new();
+        let names = match sort.manner {
+            Manner::Counts => None,
+            Manner::Ends { descriptor } => {
+                spare_what_is_meant(&mut code, descriptor, &mut stops)?;
+                None
+            }
+            Manner::Names(named) => Some(named),
+        };
+        // cmpb $0,CLOSED, or cmpw with the byte behind it
+        let compare: &[u8] = if names.is_some() { &[0x66, 0x83] } else { &[0x80] };
+        code.put_with(&[compare, &[0x3c, 0x25]].concat(), area::CLOSED);
         code.put(&[0]);
-        let closed = code.jump_if_not_equal();
-        code.put(&[0xf0, 0x48, 0xff, 0x04, 0x25]);
-        code.put(&(area::counter(block, variant) as u32).to_le_bytes());
+        stops.push(code.jump_if(If::NotEqual));
+        let mut takes = None;
+        if let Some(named) = names {
+            takes = Some(begin_record(&mut code, (block, variant), named, &mut stops)?);
+        } else {
+            // lock incq COUNTER
+            code.put_with(&[0xf0, 0x48, 0xff, 0x04, 0x25], area::counter(block, variant));
+        }
         let syscall = code.here();
         code.put(&[0x0f, 0x05]);
         let back = code.here();
-        code.jump_far(call + 2);
+        if let Some(named) = names {
+            // movabs $RETURN,%rcx
+            code.put(&[0x48, 0xb9]);
+            code.put(&(call + 2).to_le_bytes());
+            code.jump_near(None, tail::address(named.path)?);
+        } else {
+            code.jump_far(call + 2);
+        }
         let back = back..code.here();
         for miss in misses {
             code.land(miss);
         }
         if variant > 0 {
             // The moved instructions are the same, and so the tests begin at the same place.
-            let before = area::stub(block, variant - 1) + (test - address);
-            code.put(&[0xe9]);
-            let relative = before.wrapping_sub(code.here() + 4) as u32;
-            code.put(&relative.to_le_bytes());
+            code.jump_near(None, area::stub(block, variant - 1) + (test - address));
         }
-        code.land(closed);
+        for stop in stops {
+            code.land(stop);
+        }
         code.jump_far(call);
         let code = code.bytes;
-        (code.len() as u64 <= area::VARIANT_SIZE).then_some(Stub {
-            code,
-            moved: places,
-            test,
-            syscall,
-            back,
-            call,
-        })
+        let fits = code.len() as u64 <= area::VARIANT_SIZE;
+        fits.then_some(Stub { code, moved: places, test, takes, syscall, back, call })
+    }
+
+    /// Whether a thread at `address` holds the place of a record in rbx; and whether it has made its
+    /// call.
+    pub fn records_at(&self, address: u64) -> Option<bool> {
+        let takes = self.takes?;
+        (takes..self.back.end).contains(&address).then_some(address > self.syscall)
     }
 
     /// Where a thread at `address` in this stub would stand without it.
@@ -144,7 +214,7 @@ impl Stub {
             return Place { address, counted: false };
         }
         if address == self.syscall {
-            return Place { address: self.call, counted: true };
+            return Place { address: self.call, counted: self.takes.is_none() };
         }
         let after = self.back.contains(&address);
         Place { address: if after { self.call + 2 } else { self.call }, counted: false }
@@ -157,52 +227,66 @@ impl Stub {
     }
 }
 
-struct Code {
-    address: u64,
-    bytes: Vec<u8>,
+/// The bits are those of the first descriptors.
+fn compare_with_last_bit(code: &mut Code, argument: usize) -> Option<()> {
+    code.compare(&Value { argument, wide: false, value: u64::from(area::DESCRIPTORS) - 1 })
 }
 
-/// A jump whose end is not known yet: where its displacement lies.
-struct Jump(usize);
+/// Goes to the site's own call when a record means the descriptor of an argument.
+fn spare_what_is_meant(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
+    compare_with_last_bit(code, argument)?;
+    let has_none = code.jump_if(If::Above);
+    code.bit_of_argument(false, argument, area::MEANT)?;
+    stops.push(code.jump_if(If::Carry));
+    code.land(has_none);
+    Some(())
+}
 
-impl Code {
-    fn here(&self) -> u64 {
-        self.address + self.bytes.len() as u64
-    }
+/// Says that a record means the descriptor of an argument; one without a bit is not recorded.
+fn mean(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
+    code.compare(&Value { argument, wide: false, value: u64::from(libc::AT_FDCWD as u32) })?;
+    let is_none = code.jump_if(If::Equal);
+    compare_with_last_bit(code, argument)?;
+    stops.push(code.jump_if(If::Above));
+    code.bit_of_argument(true, argument, area::MEANT)?;
+    code.land(is_none);
+    Some(())
+}
 
-    fn put(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+/// Takes the next record of the ring, into rbx. Where rbx has its place.
+fn begin_record(
+    code: &mut Code,
+    (block, variant): (usize, usize),
+    named: Named,
+    stops: &mut Vec<Jump>,
+) -> Option<u64> {
+    // Some calls name what a descriptor is by no path at all.
+    code.test_argument(named.path)?;
+    stops.push(code.jump_if(If::Equal));
+    // And some write over it, before it is read for the record.
+    if let Some(output) = named.output {
+        code.compare_arguments(named.path, output)?;
+        stops.push(code.jump_if(If::Equal));
     }
-
-    fn jump_if_not_equal(&mut self) -> Jump {
-        self.put(&[0x0f, 0x85, 0, 0, 0, 0]);
-        Jump(self.bytes.len() - 4)
+    if let Some(base) = named.base {
+        mean(code, base, stops)?;
     }
-
-    fn land(&mut self, jump: Jump) {
-        let distance = (self.bytes.len() - jump.0 - 4) as u32;
-        self.bytes[jump.0..jump.0 + 4].copy_from_slice(&distance.to_le_bytes());
-    }
-
-    /// `jmp *0(%rip)` with the address behind it.
-    fn jump_far(&mut self, to: u64) {
-        self.put(&[0xff, 0x25, 0, 0, 0, 0]);
-        self.put(&to.to_le_bytes());
-    }
-
-    /// `cmp $VALUE,REGISTER`; the arguments of a call are in rdi, rsi, rdx, r10, r8, r9.
-    fn compare(&mut self, value: &Value) -> Option<()> {
-        let (high, register) =
-            *[(0, 7), (0, 6), (0, 2), (1, 2), (1, 0), (1, 1)].get(value.argument)?;
-        let immediate = value.value as u32;
-        if value.wide && i64::from(immediate as i32) as u64 != value.value {
-            return None;
-        }
-        let rex = 0x40 | u8::from(value.wide) << 3 | high;
-        self.put(&[rex, 0x81, 0xf8 | register]);
-        self.put(&immediate.to_le_bytes());
-        Some(())
-    }
+    // mov HEAD,%ecx; cmp $RING_SIZE,%ecx
+    code.put_with(&[0x8b, 0x0c, 0x25], area::HEAD);
+    code.put_with(&[0x81, 0xf9], area::RING_SIZE);
+    stops.push(code.jump_if(If::NotBelow));
+    // mov %rbx,OLD_RBX(%rcx)
+    code.put_with(&[0x48, 0x89, 0x99], area::RING + ring::OLD_RBX);
+    // movl $ID,ID(%rcx)
+    code.put_with(&[0xc7, 0x81], area::RING + ring::ID);
+    code.put(&ring::id(block, variant).to_le_bytes());
+    // mov %ecx,%ebx
+    code.put(&[0x89, 0xcb]);
+    let takes = code.here();
+    // add $RECORD,%ecx; mov %ecx,HEAD
+    code.put_with(&[0x81, 0xc1], ring::RECORD);
+    code.put_with(&[0x89, 0x0c, 0x25], area::HEAD);
+    Some(takes)
 }
 
 #[cfg(test)]
@@ -214,7 +298,8 @@ mod tests {
 
     fn read() -> Stub {
         let moved = [Moved { address: CALL - 2, bytes: vec![0x31, 0xc0] }];
-        Stub::new(3, 1, &moved, CALL, &Sort { number: 0, values: Vec::new() }).unwrap()
+        let sort = Sort { number: 0, values: Vec::new(), manner: Manner::Counts };
+        Stub::new(3, 1, &moved, CALL, &sort).unwrap()
     }
 
     #[test]
@@ -242,7 +327,7 @@ mod tests {
     #[test]
     fn what_no_comparison_can_test_has_no_stub() {
         let value = |wide, value| Value { argument: 1, wide, value };
-        let sort = |value| Sort { number: 1, values: vec![value] };
+        let sort = |value| Sort { number: 1, values: vec![value], manner: Manner::Counts };
         let made = |value| Stub::new(0, 0, &[], CALL, &sort(value)).is_some();
         assert!(made(value(false, 0xffff_ffff)) && made(value(true, u64::MAX)));
         assert!(!made(value(true, 0xffff_ffff)));

@@ -1,0 +1,135 @@
+//! Machine code as it is put together, at the address at which it will lie.
+
+use super::stub::Value;
+
+/// The registers of a call's arguments, as an instruction names them: the bit that extends it, and the
+/// rest. rdi, rsi, rdx, r10, r8, r9.
+const ARGUMENTS: [(u8, u8); 6] = [(0, 7), (0, 6), (0, 2), (1, 2), (1, 0), (1, 1)];
+
+/// Code that is being written.
+#[derive(Debug)]
+pub struct Code {
+    address: u64,
+    /// What there is so far.
+    pub bytes: Vec<u8>,
+}
+
+/// A jump whose end is not known yet: where its displacement lies.
+#[derive(Debug)]
+pub struct Jump(usize);
+
+/// When a jump is taken: the last byte of its `0f 8x`.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub enum If {
+    /// CF
+    Carry = 0x82,
+    /// Not below, unsigned.
+    NotBelow = 0x83,
+    /// Equal.
+    Equal = 0x84,
+    /// Not equal.
+    NotEqual = 0x85,
+    /// Above, unsigned.
+    Above = 0x87,
+}
+
+impl Code {
+    /// Nothing yet, to lie at `address`.
+    pub fn at(address: u64) -> Code {
+        Code { address, bytes: Vec::new() }
+    }
+
+    /// Where the next instruction will lie.
+    pub fn here(&self) -> u64 {
+        self.address + self.bytes.len() as u64
+    }
+
+    /// Bytes as they are.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Bytes, and an address below 2 GiB or another number behind them.
+    pub fn put_with(&mut self, bytes: &[u8], number: u64) {
+        self.put(bytes);
+        self.put(&(number as u32).to_le_bytes());
+    }
+
+    /// A jump forward.
+    pub fn jump_if(&mut self, when: If) -> Jump {
+        self.put(&[0x0f, when as u8, 0, 0, 0, 0]);
+        Jump(self.bytes.len() - 4)
+    }
+
+    /// A jump forward, always.
+    pub fn jump(&mut self) -> Jump {
+        self.put(&[0xe9, 0, 0, 0, 0]);
+        Jump(self.bytes.len() - 4)
+    }
+
+    /// Here is where a jump leads.
+    pub fn land(&mut self, jump: Jump) {
+        let distance = (self.bytes.len() - jump.0 - 4) as u32;
+        self.bytes[jump.0..jump.0 + 4].copy_from_slice(&distance.to_le_bytes());
+    }
+
+    /// A jump to an address within 2 GiB: `jmp rel32`, or `0f 8x rel32`.
+    pub fn jump_near(&mut self, when: Option<If>, to: u64) {
+        match when {
+            Some(when) => self.put(&[0x0f, when as u8]),
+            None => self.put(&[0xe9]),
+        }
+        let distance = to.wrapping_sub(self.here() + 4) as u32;
+        self.put(&distance.to_le_bytes());
+    }
+
+    /// `jmp *0(%rip)` with the address behind it.
+    pub fn jump_far(&mut self, to: u64) {
+        self.put(&[0xff, 0x25, 0, 0, 0, 0]);
+        self.put(&to.to_le_bytes());
+    }
+
+    /// `cmp $VALUE,REGISTER`. `None` where no comparison can test it.
+    pub fn compare(&mut self, value: &Value) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(value.argument)?;
+        let immediate = value.value as u32;
+        if value.wide && i64::from(immediate as i32) as u64 != value.value {
+            return None;
+        }
+        let rex = 0x40 | u8::from(value.wide) << 3 | high;
+        self.put_with(&[rex, 0x81, 0xf8 | register], u64::from(immediate));
+        Some(())
+    }
+
+    /// `test REGISTER,REGISTER` of an argument, all of it.
+    pub fn test_argument(&mut self, argument: usize) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(argument)?;
+        self.put(&[0x48 | high | high << 2, 0x85, 0xc0 | register | register << 3]);
+        Some(())
+    }
+
+    /// `cmp REGISTER,REGISTER` of two arguments, all of them.
+    pub fn compare_arguments(&mut self, one: usize, other: usize) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(one)?;
+        let (other_high, other) = *ARGUMENTS.get(other)?;
+        self.put(&[0x48 | other_high << 2 | high, 0x39, 0xc0 | other << 3 | register]);
+        Some(())
+    }
+
+    /// `bt` or `bts REGISTER,ADDRESS`: the bit of an argument's lower half.
+    pub fn bit_of_argument(&mut self, sets: bool, argument: usize, address: u64) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(argument)?;
+        let rex = 0x40 | high << 2;
+        let operation = if sets { 0xab } else { 0xa3 };
+        self.put_with(&[rex, 0x0f, operation, 0x04 | register << 3, 0x25], address);
+        Some(())
+    }
+
+    /// `mov REGISTER,DISPLACEMENT(%rbx)` of an argument, all of it.
+    pub fn store_argument(&mut self, argument: usize, displacement: u64) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(argument)?;
+        self.put_with(&[0x48 | high << 2, 0x89, 0x83 | register << 3], displacement);
+        Some(())
+    }
+}

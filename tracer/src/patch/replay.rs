@@ -1,0 +1,275 @@
+//! What passed with a path is recorded: the ring is read before a call is made that changes what its
+//! records mean, when it is full, and at the end. Until then nothing that the traced programs do can
+//! have changed it: what they can change without a stop is no file's name, place, owner or mode, and a
+//! descriptor that a record means is not closed.
+//!
+//! That holds for a process with one thread and with descriptors and a working directory of its own;
+//! of others, calls with paths stop, and of those that work in `/proc` or `/dev`, where files come and go
+//! by themselves.
+
+use super::{
+    Patcher, area,
+    memory::Code,
+    ring::{self, Reads, Record},
+    space::{Ring, Space},
+    stub::Manner,
+    tail::{self, Stage, Tail},
+};
+use crate::{descriptors::clone_flags, observe::Event, paths::is_of_process, recorder::Recorder};
+use libc::user_regs_struct;
+use model::Text;
+use nix::{sys::ptrace, unistd::Pid};
+use std::sync::LazyLock;
+use supervisor::{memory, procfs};
+
+static TAILS: LazyLock<Vec<Tail>> =
+    LazyLock::new(|| tail::PATHS.into_iter().filter_map(Tail::new).collect());
+
+/// rbx in `struct user_regs_struct`: user_64.h counts it the fifth.
+const RBX: usize = 5 * 8;
+const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as u64;
+
+impl Patcher {
+    /// Reads what must be read before a call that stopped is made.
+    pub fn before(&mut self, event: &Event, process: i32, recorder: &mut Recorder) {
+        self.served = false;
+        if !self.records {
+            return;
+        }
+        let plan = recorder.plan(event.sysno);
+        let reads = Reads::before(plan, &event.args);
+        let looks = plan.names(&event.args).is_some();
+        match reads {
+            Reads::Own => self.served = self.replay(process, true, recorder),
+            Reads::All => {
+                let spaces = self.spaces.values();
+                let spaces = spaces.filter(|space| matches!(space.ring, Ring::Read(_)));
+                let others: Vec<i32> =
+                    spaces.filter_map(|space| space.members.first()).copied().collect();
+                for other in others {
+                    self.replay(other, other == process, recorder);
+                }
+            }
+            Reads::Nothing if looks && self.is_full(process) => {
+                self.served = self.replay(process, true, recorder);
+            }
+            Reads::Nothing => {}
+        }
+        if matches!(event.sysno.name(), Some("clone" | "clone3")) {
+            let flags = clone_flags(event);
+            // A child like vfork's is gone, or has its own, when its maker goes on.
+            if flags & SHARES != 0 && flags & libc::CLONE_VFORK as u64 == 0 {
+                self.close_paths(process, recorder);
+            }
+        }
+    }
+
+    fn is_full(&mut self, process: i32) -> bool {
+        self.space(process).is_some_and(|space| matches!(space.ring, Ring::Read(_)))
+            && ring::head(process).is_ok_and(|head| head == Some(area::RING_SIZE))
+    }
+
+    /// Whether calls with paths of a process may pass; prepares it for that the first time.
+    pub fn takes_paths(&mut self, process: i32, recorder: &Recorder) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        match space.ring {
+            Ring::Closed => return false,
+            Ring::Read(_) => return true,
+            Ring::Unused => {}
+        }
+        let may = space.members.len() == 1
+            && recorder.threads_of(process) == [process]
+            && !recorder.works_elsewhere(process)
+            && procfs::link(process, "cwd").is_ok_and(|cwd| !is_of_process(cwd.as_bytes()))
+            && write_tails(process).is_some();
+        space.ring = if may { Ring::Read(0) } else { Ring::Closed };
+        self.records |= may;
+        may
+    }
+
+    /// A call was recorded at its stop: a process that begins to work where files come and go by
+    /// themselves stops at each path from now on.
+    pub fn follow(&mut self, process: i32, recorder: &mut Recorder) {
+        if self.records && recorder.works_elsewhere(process) {
+            self.close_paths(process, recorder);
+        }
+    }
+
+    /// From now on all calls with paths of a process stop.
+    fn close_paths(&mut self, process: i32, recorder: &mut Recorder) {
+        self.replay(process, false, recorder);
+        let Some(space) = self.space(process) else { return };
+        if matches!(space.ring, Ring::Read(_)) {
+            let _ = super::write(process, area::PATHS_CLOSED, &[1]);
+        }
+        space.ring = Ring::Closed;
+    }
+
+    /// Records what passed since the last time, if anything did. `stands`: the process has stopped, in no
+    /// stub.
+    pub fn replay(&mut self, process: i32, stands: bool, recorder: &mut Recorder) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        let Ring::Read(read) = space.ring else { return false };
+        let head = match ring::head(process) {
+            Ok(Some(0)) if read == 0 => return false,
+            Ok(Some(head)) if head >= read => head,
+            Ok(_) => {
+                self.spoilt(process, recorder);
+                return false;
+            }
+            Err(_) => return false,
+        };
+        let mut bytes = vec![0; (head - read) as usize];
+        if memory::read(process, area::RING + read, &mut bytes).is_err() {
+            return false;
+        }
+        let mut done = read;
+        for record in Record::all(&bytes) {
+            // Its call is still being made.
+            let Some(owner) = record.owner() else { break };
+            let Some(call) = call_of(space, owner) else {
+                self.spoilt(process, recorder);
+                return false;
+            };
+            let event = call.event(process, record.arguments());
+            let path = Text::from(record.path());
+            recorder.passed_by(&event, Some(&path), result(record.result()));
+            done += ring::RECORD;
+        }
+        space.ring = Ring::Read(done);
+        if stands {
+            self.rewind(process, 0);
+        }
+        true
+    }
+
+    /// Sets where the next record is written; from the beginning, no descriptor is meant any more.
+    fn rewind(&mut self, process: i32, head: u64) {
+        let Some(space) = self.space(process) else { return };
+        let Ring::Read(read) = &mut space.ring else { return };
+        *read = head.min(*read);
+        let mut bytes = head.to_le_bytes().to_vec();
+        if head == 0 {
+            bytes.resize((area::MEANT - area::HEAD) as usize + area::DESCRIPTORS as usize / 8, 0);
+        }
+        let _ = super::write(process, area::HEAD, &bytes);
+    }
+
+    fn spoilt(&mut self, process: i32, recorder: &mut Recorder) {
+        recorder.note("a program wrote where its calls are recorded: record it with --no-patch");
+        if let Some(space) = self.space(process) {
+            space.ring = Ring::Closed;
+            let _ = super::write(process, area::PATHS_CLOSED, &[1]);
+        }
+    }
+
+    /// A call that stopped: whether it is the one by which a tail asks to be recorded now.
+    pub fn asks(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> bool {
+        let is_asking = |tail: &Tail| tail.stops_before(event.instruction_pointer);
+        if !self.records || !TAILS.iter().any(is_asking) {
+            return false;
+        }
+        let Some(space) = self.space(process) else { return false };
+        let Ok(rbx) = ptrace::read_user(Pid::from_raw(event.tid), RBX as ptrace::AddressType)
+        else {
+            return false;
+        };
+        let Some(saved) = ring::saved(event.tid, rbx as u64) else { return false };
+        let Some(call) = call_of(space, saved.owner) else { return false };
+        let call = call.event(event.tid, event.args);
+        recorder.passed_by(&call, None, result(saved.result));
+        self.follow(process, recorder);
+        self.rewind(process, rbx as u64);
+        true
+    }
+
+    /// A thread stands where a record is made: it is put where it would be without, and the record is
+    /// taken, or taken back.
+    pub(super) fn leave_record(
+        &mut self,
+        tid: i32,
+        process: i32,
+        rip: u64,
+        recorder: &mut Recorder,
+    ) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        let in_stub = area::owner(rip).and_then(|(block, variant)| {
+            let passing = space.blocks.get(block)?.passing.get(variant)?;
+            passing.stub.records_at(rip)
+        });
+        let stage = match in_stub {
+            Some(false) => None,
+            Some(true) => Some(Stage::Returned),
+            None => match TAILS.iter().find_map(|tail| tail.stage(rip)) {
+                Some(stage) => Some(stage),
+                None => return false,
+            },
+        };
+        let pid = Pid::from_raw(tid);
+        let Ok(mut regs) = ptrace::getregs(pid) else { return false };
+        if stage == Some(Stage::Done) {
+            regs.rip = regs.rcx;
+            return ptrace::setregs(pid, regs).is_ok();
+        }
+        let offset = regs.rbx;
+        let Some(saved) = ring::saved(tid, offset) else { return false };
+        let Some(call) = call_of(space, saved.owner) else { return false };
+        // Read already, by what another process was about to do.
+        let is_read = matches!(space.ring, Ring::Read(read) if read > offset);
+        let event = call.event(tid, arguments(&regs));
+        let answer = if stage == Some(Stage::Returned) { regs.rax as i64 } else { saved.result };
+        regs.rbx = saved.rbx;
+        regs.rip = call.after;
+        match stage {
+            None => regs.rip -= 2,
+            Some(_) => regs.rax = answer as u64,
+        }
+        if matches!(stage, Some(Stage::Returned | Stage::Storing)) && !is_read {
+            recorder.passed_by(&event, None, result(answer));
+        }
+        if stage != Some(Stage::Stopped) && !is_read {
+            self.rewind(process, offset);
+        }
+        ptrace::setregs(pid, regs).is_ok()
+    }
+}
+
+/// A call that passes: where it goes on, and which.
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    after: u64,
+    sysno: model::Sysno,
+}
+
+impl Passed {
+    fn event(self, tid: i32, arguments: [u64; 6]) -> Event {
+        Event::new(tid, self.sysno, arguments, self.after)
+    }
+}
+
+fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Passed> {
+    let block = space.blocks.get(block)?;
+    let passing = block.passing.get(variant)?;
+    let names = matches!(passing.sort.manner, Manner::Names(_));
+    names.then_some(Passed { after: block.call + 2, sysno: passing.sysno })
+}
+
+/// The kernel's answer, where it is one: not that a call is to be made again (ERESTARTSYS to
+/// ERESTART_RESTARTBLOCK, include/linux/errno.h), or what stands there before there is one.
+fn result(answer: i64) -> Option<i64> {
+    let again = -516..=-512;
+    let none = -i64::from(libc::ENOSYS);
+    (!again.contains(&answer) && answer != none).then_some(answer)
+}
+
+fn arguments(regs: &user_regs_struct) -> [u64; 6] {
+    [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]
+}
+
+fn write_tails(process: i32) -> Option<()> {
+    let code = Code::of(process).ok()?;
+    for (argument, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
+        code.write(tail::address(argument)?, &tail.code).ok()?;
+    }
+    Some(())
+}

@@ -1,0 +1,130 @@
+//! The calls with paths that passed: each left a record in the memory of its process, which is read
+//! before anything changes that it depends on.
+
+use super::area::{self, RING, RING_SIZE};
+use crate::plan::Plan;
+use supervisor::memory;
+
+/// A record has this many bytes.
+pub const RECORD: u64 = 0x100;
+/// Which stub made it: block * VARIANTS + variant, and [`UNFINISHED`].
+pub const ID: u64 = 0;
+/// rbx as it was: it holds the record's place meanwhile.
+pub const OLD_RBX: u64 = 8;
+/// Where the program goes on.
+pub const RETURN: u64 = 16;
+/// What the kernel answered.
+pub const RESULT: u64 = 24;
+/// The six arguments.
+pub const ARGUMENTS: u64 = 32;
+/// The path, with its NUL.
+pub const PATH: u64 = 80;
+/// How many bytes of it there is room for.
+pub const PATH_SIZE: u64 = RECORD - PATH;
+/// Its call has not returned, or its path is not there yet.
+pub const UNFINISHED: u32 = 1 << 31;
+
+/// A record.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a>(&'a [u8]);
+
+impl<'a> Record<'a> {
+    /// The records in what was read of the ring.
+    pub fn all(bytes: &'a [u8]) -> impl Iterator<Item = Record<'a>> {
+        bytes.chunks_exact(RECORD as usize).map(Record)
+    }
+
+    fn word(self, at: u64) -> u64 {
+        let bytes = self.0.get(at as usize..at as usize + 8);
+        bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+    }
+
+    /// The block and variant of its stub, once it is finished.
+    pub fn owner(self) -> Option<(usize, usize)> {
+        let id = self.word(ID) as u32;
+        (id & UNFINISHED == 0).then_some(owner(id))
+    }
+
+    /// The arguments.
+    pub fn arguments(self) -> [u64; 6] {
+        std::array::from_fn(|index| self.word(ARGUMENTS + 8 * index as u64))
+    }
+
+    /// The kernel's answer.
+    pub fn result(self) -> i64 {
+        self.word(RESULT) as i64
+    }
+
+    /// The path.
+    pub fn path(self) -> &'a [u8] {
+        let path = self.0.get(PATH as usize..).unwrap_or_default();
+        path.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+}
+
+fn owner(id: u32) -> (usize, usize) {
+    let id = (id & !UNFINISHED) as usize;
+    (id / area::VARIANTS as usize, id % area::VARIANTS as usize)
+}
+
+/// What a stub writes into a record to say whose it is.
+pub fn id(block: usize, variant: usize) -> u32 {
+    (block as u64 * area::VARIANTS + variant as u64) as u32 | UNFINISHED
+}
+
+/// How many bytes of the ring are in use. `None` when that cannot be: the program wrote there.
+pub fn head(tid: i32) -> nix::Result<Option<u64>> {
+    let head = memory::read_u64(tid, area::HEAD)?;
+    Ok(is_place(head).then_some(head))
+}
+
+/// Whether a record can begin, or the ring end, so far in it.
+pub fn is_place(offset: u64) -> bool {
+    offset <= RING_SIZE && offset.is_multiple_of(RECORD)
+}
+
+/// What of one record a thread needs that is taken out of its stub.
+#[derive(Debug, Clone, Copy)]
+pub struct Saved {
+    /// Its stub.
+    pub owner: (usize, usize),
+    /// rbx as it was.
+    pub rbx: u64,
+    /// The kernel's answer, where it is there already.
+    pub result: i64,
+}
+
+/// Reads it, from the record at `offset`.
+pub fn saved(tid: i32, offset: u64) -> Option<Saved> {
+    if !is_place(offset) || offset == RING_SIZE {
+        return None;
+    }
+    let mut bytes = [0; PATH as usize];
+    memory::read(tid, RING + offset, &mut bytes).ok()?;
+    let record = Record(&bytes);
+    let owner = owner(record.word(ID) as u32);
+    Some(Saved { owner, rbx: record.word(OLD_RBX), result: record.result() })
+}
+
+/// What the record of a call depends on that another call changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing: the records of its own process stay as they are.
+    Nothing,
+    /// What its own process is at: those are read before it is made.
+    Own,
+    /// The files themselves: the records of all processes are read before it is made.
+    All,
+}
+
+impl Reads {
+    /// What is to be read before a call that stopped.
+    pub fn before(plan: &Plan, args: &[u64; 6]) -> Reads {
+        match plan.sysno.name() {
+            _ if plan.ends().is_some() => Reads::Own,
+            Some("mmap" | "munmap" | "mprotect" | "mremap") => Reads::Nothing,
+            _ if plan.is_plain() || plan.names(args).is_some() => Reads::Nothing,
+            _ => Reads::All,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a stub that records a path does after its call. All of them share it: once for each register
+//! that the path can be in.
+//!
+//! ```text
+//! tail:   mov  %rax,RESULT(%rbx)      rbx: where the record lies in the ring
+//!         mov  %rcx,RETURN(%rbx)      rcx: where to go on
+//!         mov  %rdi,ARGUMENTS(%rbx)   and the others
+//!         the path, byte by byte
+//!         andl $~UNFINISHED,ID(%rbx)
+//!         mov  RETURN(%rbx),%rcx
+//!         mov  OLD_RBX(%rbx),%rbx
+//!         jmp  *%rcx
+//! stop:   mov  $GETPID,%eax           when the call failed with EFAULT or EBADF, the path is too long
+//!         syscall                     for a record, or it leads elsewhere afterwards
+//! over:   mov  RESULT(%rbx),%rax
+//!         and on as above
+//! ```
+//!
+//! The path is read when the kernel has just read it: a pointer that leads nowhere failed with EFAULT,
+//! so that nothing here faults. The call at `stop` lies outside of what the filter lets pass: there the
+//! tracer reads the registers. What it records so is had with one stop, not two.
+
+use super::{
+    area::{RING, TAIL_SIZE, TAILS},
+    code::{Code, If},
+    ring,
+};
+use std::ops::Range;
+
+/// The registers in which a path can be: which arguments.
+pub const PATHS: [usize; 2] = [0, 1];
+/// Paths below `/proc` and `/dev` may mean another file, or none, when the ring is read.
+const ELSEWHERE: [&[u8; 4]; 2] = [b"/pro", b"/dev"];
+
+/// A tail, and what stands where in it.
+#[derive(Debug, Clone)]
+pub struct Tail {
+    /// Its code.
+    pub code: Vec<u8>,
+    /// The last instruction before which the result is not in the record.
+    start: u64,
+    /// The jump back, before which nothing is left to be done.
+    last: u64,
+    /// The call that stops: where it ends.
+    over: u64,
+    end: u64,
+}
+
+/// How far a thread has come that stands in a tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The result is in rax.
+    Returned,
+    /// The result is in the record, which is not complete.
+    Storing,
+    /// The record is complete or was taken; rbx is to be restored, and the result is in the record.
+    Stopped,
+    /// All is done; rcx has the address to go on at.
+    Done,
+}
+
+impl Tail {
+    /// The tail for paths in the `argument`th register.
+    pub fn new(argument: usize) -> Option<Tail> {
+        let start = address(argument)?;
+        let mut code = Code::at(start);
+        // mov %rax,RESULT(%rbx); mov %rcx,RETURN(%rbx)
+        code.put_with(&[0x48, 0x89, 0x83], RING + ring::RESULT);
+        code.put_with(&[0x48, 0x89, 0x8b], RING + ring::RETURN);
+        for argument in 0..6 {
+            code.store_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
+        }
+        let mut stops = Vec::new();
+        // A path that cannot be read; and a descriptor that is not open, but may be later.
+        for errno in [libc::EFAULT, libc::EBADF] {
+            // cmp $-ERRNO,%rax
+            code.put(&[0x48, 0x83, 0xf8, (-errno) as i8 as u8]);
+            stops.push(code.jump_if(If::Equal));
+        }
+        // xor %ecx,%ecx
+        code.put(&[0x31, 0xc9]);
+        let again = code.here();
+        // movzbl (REGISTER,%rcx),%r11d; mov %r11b,PATH(%rbx,%rcx); inc %ecx; test %r11b,%r11b
+        code.put(&[0x44, 0x0f, 0xb6, 0x1c, if argument == 0 { 0x0f } else { 0x0e }]);
+        code.put_with(&[0x44, 0x88, 0x9c, 0x0b], RING + ring::PATH);
+        code.put(&[0xff, 0xc1, 0x45, 0x84, 0xdb]);
+        let copied = code.jump_if(If::Equal);
+        // cmp $PATH_SIZE,%ecx
+        code.put_with(&[0x81, 0xf9], ring::PATH_SIZE);
+        code.jump_near(Some(If::Carry), again);
+        stops.push(code.jump());
+        code.land(copied);
+        for prefix in ELSEWHERE {
+            // cmpl $PREFIX,PATH(%rbx)
+            code.put_with(&[0x81, 0xbb], RING + ring::PATH);
+            code.put(prefix);
+            stops.push(code.jump_if(If::Equal));
+        }
+        // andl $~UNFINISHED,ID(%rbx)
+        code.put_with(&[0x81, 0xa3], RING + ring::ID);
+        code.put(&(!ring::UNFINISHED).to_le_bytes());
+        let last = Tail::go_on(&mut code);
+        for stop in stops {
+            code.land(stop);
+        }
+        // mov $GETPID,%eax; syscall
+        code.put_with(&[0xb8], libc::SYS_getpid as u64);
+        code.put(&[0x0f, 0x05]);
+        let over = code.here();
+        // mov RESULT(%rbx),%rax
+        code.put_with(&[0x48, 0x8b, 0x83], RING + ring::RESULT);
+        Tail::go_on(&mut code);
+        let end = code.here();
+        Some(Tail { code: code.bytes, start, last, over, end })
+    }
+
+    /// `mov RETURN(%rbx),%rcx; mov OLD_RBX(%rbx),%rbx; jmp *%rcx`. Where the jump lies.
+    fn go_on(code: &mut Code) -> u64 {
+        code.put_with(&[0x48, 0x8b, 0x8b], RING + ring::RETURN);
+        code.put_with(&[0x48, 0x8b, 0x9b], RING + ring::OLD_RBX);
+        let last = code.here();
+        code.put(&[0xff, 0xe1]);
+        last
+    }
+
+    /// Whether a call whose next instruction is at `address` is the one that stops.
+    pub fn stops_before(&self, address: u64) -> bool {
+        address == self.over
+    }
+
+    /// How far a thread at `address` has come.
+    pub fn stage(&self, address: u64) -> Option<Stage> {
+        if !self.range().contains(&address) {
+            return None;
+        }
+        Some(match address {
+            at if at == self.start => Stage::Returned,
+            at if at == self.last || at + 2 == self.end => Stage::Done,
+            at if at >= self.over => Stage::Stopped,
+            _ => Stage::Storing,
+        })
+    }
+
+    fn range(&self) -> Range<u64> {
+        self.start..self.end
+    }
+}
+
+/// Where the tail for paths in the `argument`th register lies.
+pub fn address(argument: usize) -> Option<u64> {
+    PATHS.contains(&argument).then(|| TAILS + argument as u64 * TAIL_SIZE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
+
+    #[test]
+    fn tails_are_whole_instructions_that_stay_within() {
+        for argument in PATHS {
+            let tail = Tail::new(argument).unwrap();
+            assert!(tail.code.len() as u64 <= TAIL_SIZE);
+            let decoder = Decoder::with_ip(64, &tail.code, tail.start, DecoderOptions::NONE);
+            let mut starts = Vec::new();
+            let mut targets = Vec::new();
+            for instruction in decoder {
+                assert_ne!(instruction.mnemonic(), Mnemonic::INVALID);
+                starts.push(instruction.ip());
+                if let FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch =
+                    instruction.flow_control()
+                {
+                    targets.push(instruction.near_branch_target());
+                }
+            }
+            assert!(targets.iter().all(|target| starts.contains(target)), "{targets:x?}");
+            assert!(starts.contains(&tail.last) && starts.contains(&tail.over));
+            assert_eq!(tail.stage(tail.start), Some(Stage::Returned));
+            assert_eq!(tail.stage(tail.over - 2), Some(Stage::Storing));
+            assert_eq!(tail.stage(tail.over), Some(Stage::Stopped));
+            assert_eq!(tail.stage(tail.last), Some(Stage::Done));
+            assert_eq!(tail.stage(tail.end), None);
+        }
+        assert!(Tail::new(2).is_none());
+    }
+}
