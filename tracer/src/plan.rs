@@ -207,11 +207,11 @@ pub struct Named {
 /// others stop each time. Where calls pass, descriptors are not followed, so that what makes, ends or
 /// moves one is here too.
 #[rustfmt::skip]
-const PLAIN: [&str; 124] = [
+const PLAIN: [&str; 123] = [
     // They use the descriptors among their arguments.
     "copy_file_range", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "fadvise64", "fallocate",
     "fdatasync", "flock", "fstat", "fsync", "ftruncate", "getdents64", "inotify_rm_watch",
-    "io_uring_enter", "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
+    "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
     "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "recvmmsg", "recvmsg", "select",
     "sendfile", "shutdown", "splice", "sync_file_range", "syncfs", "tee", "vmsplice", "write",
     "writev",
