@@ -108,6 +108,14 @@ impl Access {
     }
 }
 
+impl Access {
+    /// Whether the mode of the file itself may decide: not where its attributes or a link are only read,
+    /// which asks for the search of directories alone.
+    pub fn asks_the_mode(self) -> bool {
+        !matches!(self, Access::Metadata | Access::ReadLink | Access::Locate)
+    }
+}
+
 impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.slug())

@@ -77,6 +77,31 @@ fn files_are_recorded_with_what_was_done_and_how_it_went() {
 }
 
 #[test]
+fn directories_that_change_between_two_calls_are_followed() {
+    let Some(moved) = fixture("moved") else { return };
+    for options in [&["notify"][..], &["ptrace"], &["ptrace", "--no-patch"]] {
+        let scene = Scene::new();
+        let words = ["trace", "-q", "--no-static", "-o", "out.profgen", "--engine"];
+        let ran = scene.profgen(&[&words[..], options, &["--", &moved]].concat());
+        assert_eq!(ran.stdout, "moved: done\n", "{options:?}: {}", ran.stderr);
+        let record = scene.record("out.profgen");
+        let mut looked = 0;
+        for file in record.program("/moved")["files"].as_array().unwrap() {
+            let path = file["resolved"].as_str().or(file["path"].as_str()).unwrap();
+            let (directory, name) = path.rsplit_once('/').unwrap();
+            let Some(place) = name.strip_prefix("in.") else { continue };
+            let (place, _) = place.rsplit_once('.').unwrap();
+            assert_eq!(directory, scene.text(&place.replace('.', "/")), "{options:?}: {name}");
+            looked += 1;
+        }
+        assert_eq!(looked, LOOKED, "{options:?}");
+    }
+}
+
+/// How many names `moved` looks for.
+const LOOKED: usize = 65;
+
+#[test]
 fn a_program_that_is_executed_is_recorded_with_its_links_and_how_often() {
     for engine in ENGINES {
         let scene = Scene::new();

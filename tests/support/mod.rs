@@ -105,7 +105,7 @@ macro_rules! workload_tests {
             args bash_pipeline busybox_shell bwrap_sandbox children compressors core_tools cp_tree crash crash_thread
             curl_local curl_more daemonise daemonise_alone dash_script file_types find_exec find_tree gcc_build
             git_clone git_commit git_gc gzip_file hello hello_32 hello_32_alone hello_go hello_musl hello_static
-            hello_static_pie int80 jobs jq_filter listener ls make_parallel mv_rm nginx odd_numbers openssl_digest
+            hello_static_pie int80 jobs jq_filter listener ls make_parallel moved mv_rm nginx odd_numbers openssl_digest
             openssl_keys own_filter paths perl_script ps_list python_subprocess python_threads redis setpriv_user
             signals sort_big sqlite sqlite_inserts storm storm_restart tail_follow tar_archive text_tools thread_exec threads timeouts);
     };

@@ -5,6 +5,7 @@
 //! which builds the [`Trace`].
 
 mod attach;
+mod bases;
 mod cap_capable;
 mod checks;
 mod contained;

@@ -70,7 +70,8 @@ pub fn run(
             return Err(TraceError::Vanished);
         }
     };
-    let recorder = Recorder::new(!no_new_privs, false);
+    let mut recorder = Recorder::new(!no_new_privs, false);
+    recorder.keep_bases(true);
     let command = child.pid.as_raw();
     let signals = &options.signals;
     let ending = Ending::new(signals).with_command(options.first_process);

@@ -2,7 +2,8 @@
 //! but its memory need not: this is evidence, and never decides anything.
 
 use crate::{
-    paths::{Base, Namer, Place},
+    bases::Base,
+    paths::{Namer, Place},
     plan::{Plan, ReadValue, Special, base_argument},
     sockets,
 };
@@ -151,19 +152,20 @@ impl Observation {
         open_flags: Option<u64>,
     ) {
         let base = base_of(event, file.param);
+        let mut accesses = file.accesses(&event.args, open_flags);
+        let asks = accesses.iter().any(|access| access.asks_the_mode());
         let place = if path.is_empty() {
             let empty_path =
                 plan.at_flags.is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
             match base {
-                Base::Descriptor(fd) if empty_path => namer.descriptor(fd),
+                Base::Descriptor(fd) if empty_path => namer.descriptor(fd, asks),
                 // ENOENT for the program: it names nothing.
                 _ => return,
             }
         } else {
-            namer.place(base, path, file.follows(&event.args, open_flags))
+            namer.place(base, path, file.follows(&event.args, open_flags), asks)
         };
         let Ok(place) = place else { return };
-        let mut accesses = file.accesses(&event.args, open_flags);
         // Opening a directory to read it is listing it.
         if place.found == Some(FileKind::Directory) && open_flags.is_some() {
             for access in &mut accesses {
@@ -251,7 +253,7 @@ impl Observation {
         address: Address,
     ) {
         let address = match address {
-            Address::Unix { path, .. } => match namer.place(Base::Current, &path, true) {
+            Address::Unix { path, .. } => match namer.place(Base::Current, &path, true, true) {
                 Ok(place) => {
                     let (path, resolved) = (place.named.clone(), place.resolved.clone());
                     let access = match operation {

@@ -4,21 +4,25 @@
 //! Files are only looked at with O_PATH, which opens no device, wakes no pipe and follows no
 //! automount of the last component.
 
-use crate::checks::{Credentials, Owner};
+use crate::{
+    bases::{Base, Bases, Start},
+    checks::{Credentials, Owner},
+};
 use libc::{
-    AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS,
-    RESOLVE_NO_SYMLINKS,
+    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_NOFOLLOW, O_PATH,
+    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
 };
 use model::{Text, capability::Check, trace::FileKind};
 use nix::{
     errno::Errno,
-    sys::stat::{FileStat, SFlag, fstat},
+    sys::stat::{FileStat, SFlag},
 };
 use std::{
     collections::BTreeSet,
     ffi::CString,
     fs,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    sync::Arc,
 };
 use supervisor::procfs;
 
@@ -85,32 +89,6 @@ fn own_mounts() -> Option<Text> {
     procfs::link(std::process::id() as i32, "ns/mnt").ok()
 }
 
-/// Where a relative path starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Base {
-    /// The working directory.
-    Current,
-    /// A descriptor of the process.
-    Descriptor(i32),
-}
-
-impl Base {
-    /// The base that an `int dfd` argument means.
-    pub fn from_argument(argument: u64) -> Base {
-        match argument as i32 {
-            AT_FDCWD => Base::Current,
-            fd => Base::Descriptor(fd),
-        }
-    }
-
-    fn proc_name(self) -> String {
-        match self {
-            Base::Current => "cwd".to_owned(),
-            Base::Descriptor(fd) => format!("fd/{fd}"),
-        }
-    }
-}
-
 /// The thread whose path it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Namer<'a> {
@@ -122,17 +100,20 @@ pub struct Namer<'a> {
     pub view: &'a View,
     /// Who it is, where that matters: without capabilities the kernel's answers say it all.
     pub credentials: Option<&'a Credentials>,
+    /// Directories that paths started from before.
+    pub bases: &'a Bases,
 }
 
 impl Namer<'_> {
-    /// Finds the file that `path`, relative to `base`, names.
+    /// Finds the file that `path`, relative to `base`, names. `asks`: whether it matters what its mode
+    /// lets whom do.
     ///
     /// # Errors
     /// When the base is gone or no directory that has a path.
-    pub fn place(&self, base: Base, path: &Text, follow: bool) -> nix::Result<Place> {
-        let start = self.start(base, path)?;
-        let named = absolute(&start, path);
-        let (found_at, stat) = self.look(base, path, &named, follow);
+    pub fn place(&self, base: Base, path: &Text, follow: bool, asks: bool) -> nix::Result<Place> {
+        let start = self.start(base, path.as_bytes())?;
+        let named = absolute(&start.path, path);
+        let (found_at, stat) = self.look(&start, base, path, &named, follow, asks);
         let resolved = found_at.filter(|at| *at != named);
         let (found, owner) = match stat {
             Looked::There(kind, owner) => (kind, owner),
@@ -143,42 +124,50 @@ impl Namer<'_> {
             Base::Descriptor(fd) if path.as_bytes().first() != Some(&b'/') => Some(fd),
             _ => None,
         };
+        let start = start.path.clone();
         Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new(), base })
     }
 
     /// Whose a directory is, by its absolute path.
     pub fn owner_of(&self, directory: &Text) -> Option<Owner> {
         let fd = self.open(Base::Current, directory.as_bytes(), directory, true).ok()?;
-        self.facts(&fd).1
+        self.facts(Seen::Open(&fd), true).1
     }
 
     /// The file behind a descriptor.
     ///
     /// # Errors
     /// When it is not open, or has no path.
-    pub fn descriptor(&self, fd: i32) -> nix::Result<Place> {
-        let named = self.link(Base::Descriptor(fd))?;
-        let proc_path = format!("/proc/{}/fd/{fd}", self.tid);
-        let base = Some(fd);
-        let fd = open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok();
-        let (found, owner) = fd.map_or((None, None), |fd| self.facts(&fd));
+    pub fn descriptor(&self, fd: i32, asks: bool) -> nix::Result<Place> {
+        let known = self.bases.known(self.process, fd);
+        let (named, (found, owner)) = match known.as_deref().and_then(|at| Some((at, at.fd()?))) {
+            Some((at, fd)) => (at.path.clone(), self.facts(Seen::At(fd, b""), asks)),
+            None => {
+                (self.link(Base::Descriptor(fd))?, self.facts(Seen::Theirs(self.tid, fd), asks))
+            }
+        };
         // What is open needs no search.
         let start = named.clone();
         let checks = BTreeSet::new();
-        Ok(Place { named, resolved: None, found, owner, start, checks, base })
+        Ok(Place { named, resolved: None, found, owner, start, checks, base: Some(fd) })
     }
 
     /// Whose the file behind a descriptor is, also one without a name.
     pub fn owner_behind(&self, fd: i32) -> Option<Owner> {
-        let proc_path = format!("/proc/{}/fd/{fd}", self.tid);
-        self.facts(&open(AT_FDCWD, proc_path.as_bytes(), 0, 0).ok()?).1
+        self.facts(Seen::Theirs(self.tid, fd), true).1
     }
 
-    /// What an open descriptor is, and whose.
-    fn facts(&self, fd: &OwnedFd) -> (Option<FileKind>, Option<Owner>) {
-        let Ok(stat) = fstat(fd) else { return (None, None) };
-        let owner = self.credentials.map(|reader| Owner::new(&stat, fd.as_raw_fd(), reader));
-        (Some(kind(&stat)), owner)
+    /// What a file is, and whose.
+    fn facts(&self, seen: Seen<'_>, asks: bool) -> (Option<FileKind>, Option<Owner>) {
+        match seen.stat() {
+            Ok(stat) => (Some(kind(&stat)), self.owner(&stat, seen, asks)),
+            Err(_) => (None, None),
+        }
+    }
+
+    fn owner(&self, stat: &FileStat, seen: Seen<'_>, asks: bool) -> Option<Owner> {
+        let reader = self.credentials?;
+        Some(Owner::new(stat, reader, || seen.path().filter(|_| asks)))
     }
 
     /// The path of a directory or file that is open; one that has no name any more has none.
@@ -192,24 +181,36 @@ impl Namer<'_> {
     }
 
     /// The directory from which a path is followed.
-    fn start(&self, base: Base, path: &Text) -> nix::Result<Text> {
-        if path.as_bytes().first() == Some(&b'/') {
+    fn start(&self, base: Base, path: &[u8]) -> nix::Result<Arc<Start>> {
+        if path.first() == Some(&b'/') {
             return Ok(match &self.view.root {
-                Some(root) => root.path.clone(),
-                None => Text::from("/"),
+                Some(root) => Arc::new(Start::at(root.path.clone(), None)),
+                None => self.bases.root(),
             });
         }
-        self.link(base)
+        // From another root, paths are followed by that.
+        let opens = self.view.root.is_none();
+        let opened = || if opens { self.open_base(base).ok() } else { None };
+        let read = || Ok(Start::at(self.link(base)?, opened()));
+        self.bases.start(self.process, base, read)
     }
 
     /// Where the path leads now, and what is there.
-    fn look(&self, base: Base, path: &Text, named: &Text, follow: bool) -> (Option<Text>, Looked) {
-        if let Some(looked) = self.look_plainly(base, path.as_bytes(), named, follow) {
+    fn look(
+        &self,
+        start: &Start,
+        base: Base,
+        path: &Text,
+        named: &Text,
+        follow: bool,
+        asks: bool,
+    ) -> (Option<Text>, Looked) {
+        if let Some(looked) = self.look_plainly(start, path.as_bytes(), named, follow, asks) {
             return (None, looked);
         }
         match self.open(base, path.as_bytes(), named, follow) {
             Ok(fd) => {
-                let (kind, owner) = self.facts(&fd);
+                let (kind, owner) = self.facts(Seen::Open(&fd), asks);
                 (self.path_of(&fd), Looked::There(kind, owner))
             }
             Err(Errno::ENOENT) => {
@@ -223,24 +224,36 @@ impl Namer<'_> {
 
     /// The same for a path that goes through no link and never back: what it leads to, or would, lies
     /// where it is named, and the kernel need not be asked where. `None` when it may lie elsewhere.
-    fn look_plainly(&self, base: Base, path: &[u8], named: &Text, follow: bool) -> Option<Looked> {
+    fn look_plainly(
+        &self,
+        start: &Start,
+        path: &[u8],
+        named: &Text,
+        follow: bool,
+        asks: bool,
+    ) -> Option<Looked> {
         let goes_back = path.split(|&byte| byte == b'/').any(|part| part == b"..");
         let of_process = OF_PROCESS.iter().any(|prefix| named.as_bytes().starts_with(prefix));
         if goes_back || of_process || self.view.root.is_some() {
             return None;
         }
+        let directory = start.fd()?;
+        if let Some(way) = way_to_name(path) {
+            let seen = Seen::At(directory, path);
+            return match start.leads_plainly(way).and_then(|()| seen.stat()) {
+                Ok(stat) if follow && kind(&stat) == FileKind::Symlink => None,
+                Ok(stat) => Some(Looked::There(Some(kind(&stat)), self.owner(&stat, seen, asks))),
+                // A link before what is missing would have been ELOOP.
+                Err(Errno::ENOENT | Errno::ENOTDIR) => Some(Looked::Absent),
+                Err(_) => None,
+            };
+        }
         let flags = if follow { 0 } else { O_NOFOLLOW };
-        let opened = if path.first() == Some(&b'/') {
-            open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS)
-        } else {
-            open(self.open_base(base).ok()?.as_raw_fd(), path, flags, RESOLVE_NO_SYMLINKS)
-        };
-        match opened {
+        match open(directory, path, flags, RESOLVE_NO_SYMLINKS) {
             Ok(fd) => {
-                let (kind, owner) = self.facts(&fd);
+                let (kind, owner) = self.facts(Seen::Open(&fd), asks);
                 Some(Looked::There(kind, owner))
             }
-            // A link before what is missing would have been ELOOP.
             Err(Errno::ENOENT | Errno::ENOTDIR) => Some(Looked::Absent),
             Err(_) => None,
         }
@@ -364,6 +377,44 @@ impl Namer<'_> {
     }
 }
 
+/// A file that is looked at.
+#[derive(Debug, Clone, Copy)]
+enum Seen<'a> {
+    /// Open as a descriptor of ours.
+    Open(&'a OwnedFd),
+    /// From a descriptor of ours by a path, which is empty for the descriptor itself.
+    At(i32, &'a [u8]),
+    /// Open as a descriptor of a thread.
+    Theirs(i32, i32),
+}
+
+impl Seen<'_> {
+    /// What the kernel says of it; a link in the last place is not followed.
+    fn stat(self) -> nix::Result<FileStat> {
+        match self {
+            Seen::Open(fd) => stat_at(fd.as_raw_fd(), b"", AT_EMPTY_PATH),
+            Seen::At(fd, b"") => stat_at(fd, b"", AT_EMPTY_PATH),
+            Seen::At(fd, path) => stat_at(fd, path, AT_SYMLINK_NOFOLLOW),
+            // By its link in /proc, which leads to the file itself, also to one that is a link.
+            Seen::Theirs(..) => stat_at(AT_FDCWD, &self.path().unwrap_or_default(), 0),
+        }
+    }
+
+    /// A path that leads to it, by which its access control list is read: there is no call for that
+    /// which takes a descriptor that is open with O_PATH.
+    fn path(self) -> Option<Vec<u8>> {
+        match self {
+            Seen::Open(fd) => Some(format!("/proc/self/fd/{}", fd.as_raw_fd()).into_bytes()),
+            Seen::At(AT_FDCWD, path) => Some(path.to_vec()),
+            Seen::At(fd, path) => {
+                let directory = format!("/proc/self/fd/{fd}/");
+                Some([directory.as_bytes(), path].concat())
+            }
+            Seen::Theirs(tid, fd) => Some(format!("/proc/{tid}/fd/{fd}").into_bytes()),
+        }
+    }
+}
+
 /// What a look at a path gave.
 enum Looked {
     There(Option<FileKind>, Option<Owner>),
@@ -412,7 +463,33 @@ fn join(directory: &Text, name: &[u8]) -> Text {
     Text::from([directory.as_bytes(), separator, name].concat())
 }
 
-fn open(directory: i32, path: &[u8], flags: i32, resolve: u64) -> nix::Result<OwnedFd> {
+/// The way to the directory that holds the last component of a path, empty where that is where the path
+/// starts. `None` when a component says something else than a name, or the path says that it is a
+/// directory.
+fn way_to_name(path: &[u8]) -> Option<&[u8]> {
+    let at = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let (way, name) = (&path[..at.saturating_sub(1)], &path[at..]);
+    let mut parts = way.strip_prefix(b"/").unwrap_or(way).split(|&byte| byte == b'/');
+    let is_name = |part: &[u8]| !part.is_empty() && part != b"." && part != b"..";
+    (is_name(name) && (way.is_empty() || parts.all(is_name))).then_some(way)
+}
+
+fn stat_at(directory: i32, path: &[u8], flags: i32) -> nix::Result<FileStat> {
+    let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+    let mut stat = std::mem::MaybeUninit::<FileStat>::uninit();
+    let flags = flags | AT_NO_AUTOMOUNT;
+    // SAFETY: the string is NUL-terminated, and the structure is the one that the call fills.
+    let result = unsafe { libc::fstatat(directory, path.as_ptr(), stat.as_mut_ptr(), flags) };
+    Errno::result(result)?;
+    // SAFETY: the call has filled it.
+    Ok(unsafe { stat.assume_init() })
+}
+
+/// Opens a file with O_PATH by openat2(2).
+///
+/// # Errors
+/// The kernel's reason.
+pub fn open(directory: i32, path: &[u8], flags: i32, resolve: u64) -> nix::Result<OwnedFd> {
     let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
     // SAFETY: all-zero is a valid open_how.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
@@ -452,18 +529,15 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn own() -> Namer<'static> {
-        static VIEW: View = View { root: None };
-        Namer {
-            tid: nix::unistd::gettid().as_raw(),
-            process: std::process::id() as i32,
-            view: &VIEW,
-            credentials: None,
-        }
+    fn place_from(base: Base, path: &str, follow: bool) -> nix::Result<Place> {
+        let (view, bases) = (View::default(), Bases::default());
+        let (tid, process) = (nix::unistd::gettid().as_raw(), std::process::id() as i32);
+        let namer = Namer { tid, process, view: &view, credentials: None, bases: &bases };
+        namer.place(base, &Text::from(path), follow, true)
     }
 
     fn place(path: &str, follow: bool) -> (String, Option<String>, Option<FileKind>) {
-        let place = own().place(Base::Current, &Text::from(path), follow).unwrap();
+        let place = place_from(Base::Current, path, follow).unwrap();
         (place.named.escaped(), place.resolved.map(|text| text.escaped()), place.found)
     }
 
@@ -501,22 +575,23 @@ mod tests {
         fs::write(directory.path().join("x"), "").unwrap();
         let handle = fs::File::open(directory.path()).unwrap();
         let base = Base::Descriptor(handle.as_raw_fd());
-        let place = own().place(base, &Text::from("x"), true).unwrap();
+        let place = place_from(base, "x", true).unwrap();
         assert_eq!(place.named, Text::from(directory.path().join("x").as_path()));
         assert_eq!(place.found, Some(FileKind::File));
-        assert!(own().place(Base::Descriptor(9999), &Text::from("x"), true).is_err());
+        assert!(place_from(Base::Descriptor(9999), "x", true).is_err());
     }
 
     #[test]
     fn self_means_the_traced_process() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id() as i32;
-        let view = View::default();
-        let namer = Namer { tid: pid, process: pid, view: &view, credentials: None };
-        let place = namer.place(Base::Current, &Text::from("/proc/self/status"), true).unwrap();
+        let (view, bases) = (View::default(), Bases::default());
+        let namer = Namer { tid: pid, process: pid, view: &view, credentials: None, bases: &bases };
+        let place =
+            namer.place(Base::Current, &Text::from("/proc/self/status"), true, true).unwrap();
         assert_eq!(place.named, Text::from("/proc/self/status"));
         assert_eq!(place.resolved, Some(Text::from(format!("/proc/{pid}/status").as_str())));
-        let mounts = namer.place(Base::Current, &Text::from("/proc/mounts"), true).unwrap();
+        let mounts = namer.place(Base::Current, &Text::from("/proc/mounts"), true, true).unwrap();
         assert_eq!(mounts.resolved, Some(Text::from(format!("/proc/{pid}/mounts").as_str())));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,5 +1,6 @@
 //! What to look at in each system call, worked out once per call from the call table.
 
+use crate::bases::Disturbs;
 use model::{FileOp, Kind, Param, Sysno, capability::Check};
 use std::collections::HashMap;
 
@@ -77,6 +78,8 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// What else.
     pub special: Special,
+    /// What it changes of the directories that paths start from.
+    pub disturbs: Disturbs,
     /// Whether its result is evidence.
     pub wants_result: bool,
 }
@@ -115,6 +118,9 @@ impl Plan {
         );
         let is_open =
             |value: &&Value| matches!(params[value.index].kind, Kind::OpenFlags | Kind::OpenHow);
+        let of_clone =
+            |value: &Value| matches!(params[value.index].kind, Kind::CloneFlags | Kind::CloneArgs);
+        let disturbs = Disturbs::of(sysno, values.iter().position(of_clone));
         Plan {
             sysno,
             open_flags: values.iter().find(is_open).copied(),
@@ -123,6 +129,7 @@ impl Plan {
             at_flags,
             checks: Check::of_call(name).collect(),
             special,
+            disturbs,
             wants_result: !files.is_empty() || addressed || special == Special::Socketcall,
         }
     }

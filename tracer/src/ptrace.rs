@@ -129,6 +129,7 @@ fn launch(
         return Err(TraceError::Refused("ptrace", errno));
     }
     let mut engine = Engine::new(Recorder::new(keeps_privileges(), true), run_options, calls);
+    engine.recorder.keep_bases(!patches);
     // What passes without a stop says nothing of the descriptors that it used.
     if !run_options.patch {
         engine.recorder.follow();

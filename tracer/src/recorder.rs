@@ -6,6 +6,7 @@ mod finish;
 pub use finish::Finished;
 
 use crate::{
+    bases::Bases,
     checks::{Credentials, Directories, Looker, user_namespace},
     descriptors::{Entered, Follower, Who},
     modules,
@@ -112,6 +113,8 @@ pub struct Recorder {
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
     generation: u64,
+    /// The directories that paths started from.
+    bases: Bases,
     privileges_kept: bool,
     sees_denied: bool,
     calls: u64,
@@ -138,6 +141,7 @@ impl Recorder {
             inside: None,
             users: None,
             generation: 0,
+            bases: Bases::default(),
             privileges_kept,
             sees_denied,
             calls: 0,
@@ -147,6 +151,17 @@ impl Recorder {
             privileges: BTreeSet::new(),
             notes: BTreeSet::new(),
         }
+    }
+
+    /// From here on directories that paths start from are kept between calls: by an engine that sees all
+    /// calls, except, without `descriptors_stand`, those which close or duplicate descriptors.
+    pub fn keep_bases(&mut self, descriptors_stand: bool) {
+        self.bases.keep(descriptors_stand);
+    }
+
+    /// Whether calls that close or duplicate descriptors are seen from here on, or none is made.
+    pub fn descriptors_stand(&mut self, stand: bool) {
+        self.bases.descriptors_stand(stand);
     }
 
     /// From here on descriptors are followed: by an engine that sees results.
@@ -368,10 +383,12 @@ impl Recorder {
     pub fn executed(&mut self, process: i32, former: i32) {
         let program = self.program_of(process);
         self.threads.retain(|&tid, &mut of| of != process || tid == process);
+        self.bases.process_ended(process);
         let Some(state) = self.processes.get_mut(&process) else { return };
         state.program = program;
         state.mappings = None;
         state.credentials = None;
+        state.directories.forget_ways();
         state.exiting = None;
         let record = &mut self.records[state.id];
         if record.programs.last() != Some(&program) {
@@ -417,6 +434,7 @@ impl Recorder {
     /// The thread is gone.
     pub fn thread_ended(&mut self, tid: i32) {
         self.threads.remove(&tid);
+        self.bases.thread_ended(tid);
         if let Some(follower) = &mut self.follower {
             follower.thread_ended(tid);
         }
@@ -425,6 +443,7 @@ impl Recorder {
     /// The process is gone. `ended` is absent when the engine does not see how.
     pub fn process_ended(&mut self, process: i32, ended: Option<Ended>) {
         self.threads.retain(|_, &mut of| of != process);
+        self.bases.process_ended(process);
         if let Some(follower) = &mut self.follower {
             follower.process_ended(process);
         }
@@ -478,6 +497,7 @@ impl Recorder {
         let slot = self.slots.of(event.sysno);
         let Some(process) = self.process_of(event.tid) else { return Next::Proceed };
         self.calls += 1;
+        self.bases.entered(event.tid);
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
         if state.id < PROCESSES_BOUND {
@@ -493,10 +513,12 @@ impl Recorder {
             None => None,
         };
         if self.slots.plan(slot).only_counts() {
+            self.disturbed(event, process, slot, None);
             let entered = self.named(entered, None);
             return self.awaits(entered);
         }
         let Some(observation) = self.read(event, path, process, slot) else { return Next::Proceed };
+        self.disturbed(event, process, slot, Some(&observation));
         if !valid() {
             return Next::Proceed;
         }
@@ -512,6 +534,23 @@ impl Recorder {
         }
         self.programs[index].settle(pending, Some(0));
         self.awaits(entered)
+    }
+
+    /// Forgets what a call may change of the directories that paths start from.
+    fn disturbed(
+        &mut self,
+        event: &Event,
+        process: i32,
+        slot: usize,
+        observation: Option<&Observation>,
+    ) {
+        let disturbs = self.slots.plan(slot).disturbs;
+        let values = observation.map_or(&[][..], |observation| &observation.values);
+        self.bases.disturbed(process, event.tid, disturbs, &event.args, values);
+        if let Some(observation) = observation {
+            let accesses = observation.files.iter().flat_map(|(_, accesses)| accesses);
+            self.bases.renamed(process, event.tid, accesses.copied());
+        }
     }
 
     fn named(
@@ -611,7 +650,8 @@ impl Recorder {
         }
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
-        let namer = Namer { tid: event.tid, process, view, credentials: who };
+        let bases = &self.bases;
+        let namer = Namer { tid: event.tid, process, view, credentials: who, bases };
         let (threads, inside) = (&self.threads, self.inside.as_ref());
         let target = |argument| match inside {
             Some(inside) => kill_target_inside(threads, inside, process, argument),
@@ -678,6 +718,7 @@ impl Recorder {
     fn forget_credentials(&mut self, process: i32) {
         if let Some(state) = self.processes.get_mut(&process) {
             state.credentials = None;
+            state.directories.forget_ways();
         }
     }
 

@@ -17,8 +17,18 @@ use std::{
 /// have changed them.
 #[derive(Debug, Default)]
 pub struct Directories {
-    known: RefCell<HashMap<Text, Option<Owner>>>,
+    known: RefCell<HashMap<Vec<u8>, Option<Owner>>>,
+    /// The last way that was searched: most paths have the directory of the one before them.
+    last: RefCell<Option<Way>>,
     generation: u64,
+}
+
+/// From where to which directory was searched, and whether all of it could be.
+#[derive(Debug)]
+struct Way {
+    start: Text,
+    directory: Vec<u8>,
+    searchable: bool,
 }
 
 /// Past this many they are asked anew.
@@ -30,17 +40,50 @@ impl Directories {
         if self.generation != generation || self.known.get_mut().len() > BOUND {
             self.known.get_mut().clear();
             self.generation = generation;
+            self.forget_ways();
         }
     }
 
+    /// Forgets who could search what: somebody else will ask.
+    pub fn forget_ways(&mut self) {
+        *self.last.get_mut() = None;
+    }
+
     fn owner(&self, namer: &Namer<'_>, directory: &[u8]) -> Option<Owner> {
-        let directory = Text::from(directory);
-        if let Some(owner) = self.known.borrow().get(&directory) {
+        if let Some(owner) = self.known.borrow().get(directory) {
             return owner.clone();
         }
-        let owner = namer.owner_of(&directory);
-        self.known.borrow_mut().insert(directory, owner.clone());
+        let owner = namer.owner_of(&Text::from(directory));
+        self.known.borrow_mut().insert(directory.to_vec(), owner.clone());
         owner
+    }
+
+    /// Whether all directories up to `directory`, and it, let the process search them.
+    fn searchable(&self, looker: &Looker<'_>, start: &Text, directory: &[u8]) -> bool {
+        if let Some(last) = &*self.last.borrow()
+            && last.directory == directory
+            && last.start == *start
+        {
+            return last.searchable;
+        }
+        let mut at = Some(directory);
+        let searchable = loop {
+            let Some(directory) = at else { break true };
+            // What lies above where the way began was not gone through.
+            let above =
+                start.as_bytes().len() > directory.len() && is_below(start.as_bytes(), directory);
+            let owner = (!above).then(|| self.owner(looker.namer, directory));
+            if let Some(Some(owner)) = owner
+                && owner.is_directory()
+                && !owner.lets(looker.who, EXECUTE)
+            {
+                break false;
+            }
+            at = parent(directory);
+        };
+        let (start, directory) = (start.clone(), directory.to_vec());
+        *self.last.borrow_mut() = Some(Way { start, directory, searchable });
+        searchable
     }
 }
 
@@ -167,24 +210,9 @@ fn in_directory(looker: &Looker<'_>, place: &Place, accesses: &[Access]) -> BTre
 
 /// Whether all directories on the way let the process search them.
 fn searchable(looker: &Looker<'_>, place: &Place) -> bool {
-    let start = place.start.as_bytes();
-    let ways = [Some(&place.named), place.resolved.as_ref()];
-    let ways: Vec<&[u8]> = ways.into_iter().flatten().map(Text::as_bytes).collect();
-    ways.iter().all(|way| {
-        let mut at = parent(way);
-        while let Some(directory) = at {
-            // What lies above where the way began was not gone through.
-            let above = start.len() > directory.len() && is_below(start, directory);
-            let owner = (!above).then(|| looker.directories.owner(looker.namer, directory));
-            if let Some(Some(owner)) = owner
-                && owner.is_directory()
-                && !owner.lets(looker.who, EXECUTE)
-            {
-                return false;
-            }
-            at = parent(directory);
-        }
-        true
+    [Some(&place.named), place.resolved.as_ref()].into_iter().flatten().all(|way| {
+        parent(way.as_bytes())
+            .is_none_or(|directory| looker.directories.searchable(looker, &place.start, directory))
     })
 }
 

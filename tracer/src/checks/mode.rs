@@ -26,14 +26,20 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// What `stat` says, and the list of the file behind the O_PATH descriptor `fd`, which can only
-    /// matter to others than the owner.
-    pub fn new(stat: &FileStat, fd: i32, reader: &Credentials) -> Owner {
+    /// What `stat` says, and the list of the file at `path`, which can only matter to others than the
+    /// owner; without a path it is left out.
+    pub fn new(
+        stat: &FileStat,
+        reader: &Credentials,
+        path: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Owner {
         let mut owner =
             Owner { user: stat.st_uid, group: stat.st_gid, mode: stat.st_mode, list: None };
-        // With a list the bits of the group are its mask: none means that it grants nothing.
-        if reader.users.files != owner.user && owner.mode & 0o070 != 0 {
-            owner.list = list(fd);
+        // With a list the bits of the group are its mask: none means that it grants nothing. A
+        // link has no list.
+        let link = owner.mode & libc::S_IFMT == libc::S_IFLNK;
+        if reader.users.files != owner.user && owner.mode & 0o070 != 0 && !link {
+            owner.list = path().and_then(list);
         }
         owner
     }
@@ -106,10 +112,9 @@ fn by_list(list: &[u8], group: u32, who: &Credentials, wanted: u32) -> Option<bo
     Some(granted & wanted == wanted)
 }
 
-/// The list of a file that is open with O_PATH: by its name in /proc, since fgetxattr(2) takes no
-/// such descriptor.
-fn list(fd: i32) -> Option<Vec<u8>> {
-    let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).ok()?;
+/// The list of a file. By its path, since fgetxattr(2) takes no descriptor that is open with O_PATH.
+fn list(path: Vec<u8>) -> Option<Vec<u8>> {
+    let path = std::ffi::CString::new(path).ok()?;
     let mut bytes = vec![0_u8; 4096];
     // SAFETY: the strings are NUL-terminated, and the kernel writes at most the buffer's length.
     let size = unsafe {
