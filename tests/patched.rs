@@ -262,6 +262,16 @@ fn one_place_may_make_many_calls() {
 }
 
 #[test]
+fn sends_to_nobody_named_pass_and_addresses_are_recorded() {
+    let Some(traces) = alike("own_code", "sends") else { return };
+    let [with, without] = traces.each_ref().map(|trace| {
+        let programs = trace["programs"].as_array().unwrap().iter();
+        (counts(trace), programs.map(|program| &program["endpoints"]).collect::<Vec<_>>())
+    });
+    assert_eq!(with, without);
+}
+
+#[test]
 fn flags_that_live_through_a_call_are_kept() {
     exact("own_code", "flags", &[]);
 }
