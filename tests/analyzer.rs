@@ -122,7 +122,7 @@ pitfall_tests! {
     indirect_narrowed_O0 indirect_variable int80_gate interposition interposition_no_pie jump_table
     jump_table_O0 jump_table_cet jump_table_odd jump_table_pie jump_table_unbounded jump_table_unbounded_pie
     jump_table_unchecked
-    jumps jumps_static large_model large_model_O0 large_model_pie library_order library_symbolic lto marked
+    jumps jumps_static large_model large_model_O0 large_model_pie last_call last_call_stripped library_order library_symbolic lto marked
     marked_O0 marked_musl marked_static marked_static_pie marked_static_stripped member_pointer_O0
     member_pointer_O2 missing_library no_code no_end no_sections no_sections_libc no_table no_unwind noreturn noreturn_stripped
     number_in_struct_O0 number_in_struct_O2 numbers_beyond objects objects_O0 objects_static odd_loads

@@ -77,6 +77,8 @@ pub struct Flow {
     blocks: Vec<(u64, u32)>,
     /// Jumps that lead to more places than they did.
     grown: FxHashSet<u64>,
+    /// Behind entries into the kernel that do not come back.
+    ended: BTreeSet<u64>,
     /// Whether parts may be entered from anywhere.
     open: bool,
     /// What it writes, when that was asked for.
@@ -110,6 +112,7 @@ impl Flow {
             settled: Vec::new(),
             blocks: Vec::new(),
             grown: FxHashSet::default(),
+            ended: BTreeSet::new(),
             open: false,
             writes: None,
             steps: 0,

@@ -12,7 +12,7 @@
 //# must empty: brk mmap munmap mprotect openat read close newfstatat pread64 access arch_prctl set_tid_address set_robust_list rseq prlimit64
 //# must empty_static: brk mprotect arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom
 //# must empty_static_pie: brk mprotect arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom
-//# exact empty_musl: arch_prctl exit exit_group mmap open poll set_tid_address
+//# exact empty_musl: arch_prctl exit_group mmap open poll set_tid_address
 //# must empty_musl_dynamic: arch_prctl set_tid_address brk mmap mprotect
 //# not: reboot mount umount2 swapon swapoff acct sethostname setdomainname ptrace bpf init_module clone clone3 fork socket connect setuid unlink rename chmod
 int main(void) { return 0; }

@@ -25,7 +25,12 @@ impl Flow {
             let Some(mut state) = self.before[first as usize].clone() else { continue };
             let mut number = first;
             while let Some(&instruction) = self.body.get(number) {
+                let ends = self.ends(code, &instruction, &state);
                 self.step(code, &instruction, &mut state, Some(&mut facts));
+                if ends {
+                    break;
+                }
+                facts.returns |= self.leaves(code, &instruction);
                 self.fall_out(code, &instruction, &state, &mut facts);
                 match self.through(code, &instruction, number) {
                     Some(next) => number = next,
@@ -44,7 +49,7 @@ impl Flow {
                 facts.escapes = u16::MAX;
             }
         }
-        facts.returns |= self.leaves(code) || facts.cut || broken;
+        facts.returns |= facts.cut || broken;
         if facts.cut || broken {
             facts.results.push(Atom::Any);
         }
@@ -64,18 +69,16 @@ impl Flow {
         facts
     }
 
-    /// Whether it jumps or falls out of itself: what is there may return for it.
-    fn leaves(&self, code: Code<'_>) -> bool {
-        self.body.list.iter().any(|instruction| {
-            let leaves = match instruction.next {
-                Next::Jump(Dest::Direct(target)) | Next::Branch(target, _) => {
-                    !self.body.holds(target) && !code.never_returns(target)
-                }
-                Next::Jump(_) => !self.body.tables.contains_key(&instruction.at),
-                _ => false,
-            };
-            leaves || (falls(instruction) && !self.body.holds(instruction.end()))
-        })
+    /// Whether an instruction jumps or falls out of the function: what is there may return for it.
+    fn leaves(&self, code: Code<'_>, instruction: &Instruction) -> bool {
+        let leaves = match instruction.next {
+            Next::Jump(Dest::Direct(target)) | Next::Branch(target, _) => {
+                !self.body.holds(target) && !code.never_returns(target)
+            }
+            Next::Jump(_) => !self.body.tables.contains_key(&instruction.at),
+            _ => false,
+        };
+        leaves || (falls(instruction) && !self.body.holds(instruction.end()))
     }
 
     /// A function that was not interpreted to the end uses every address that it names, and enters

@@ -2,9 +2,10 @@
 
 use super::{Code, Flow, State, body::Instruction};
 use crate::{
-    decode::{Dest, Flow as Next, STACK},
+    decode::{self, Dest, Entry, Flow as Next, STACK},
     value::{Atom, Value},
 };
+use model::Sysno;
 use std::collections::BTreeSet;
 
 /// A block that was interpreted so often takes only wider values.
@@ -154,6 +155,10 @@ impl Flow {
                 if let Some(target) = self.body.inner_call(&instruction) {
                     self.enter(target, &called(&instruction, &state), &mut work);
                 }
+                if self.ends(code, &instruction, &state) {
+                    self.ended.insert(instruction.end());
+                    break;
+                }
                 self.step(code, &instruction, &mut state, None);
                 let next = self.through(code, &instruction, number);
                 if next.is_none() || self.body.may_throw(&instruction) {
@@ -253,6 +258,17 @@ impl Flow {
         found
     }
 
+    /// Whether the kernel is entered with a call that does not come back, whatever the number is.
+    pub(super) fn ends(&self, code: Code<'_>, instruction: &Instruction, state: &State) -> bool {
+        let Next::Kernel(entry) = instruction.next else { return false };
+        // What was not interpreted to the end may have further numbers.
+        if self.cut || self.body.cut {
+            return false;
+        }
+        let number = state.reg(decode::kernel_regs(entry).number);
+        code.precision.endless && self.sets.atoms(&number).iter().all(|&atom| is_end(entry, atom))
+    }
+
     fn enter(&mut self, target: u64, state: &State, work: &mut Work) {
         let Some(number) = self.body.number(target).filter(|_| self.body.holds(target)) else {
             return;
@@ -278,6 +294,13 @@ impl Flow {
 /// Whether nothing follows a call.
 pub(super) fn is_last(code: Code<'_>, instruction: &Instruction) -> bool {
     matches!(instruction.next, Next::Call(Dest::Direct(target)) if code.never_returns(target))
+}
+
+/// Whether a number is that of exit(2) or exit_group(2).
+fn is_end(entry: Entry, number: Atom) -> bool {
+    let Atom::Const(number) = number else { return false };
+    let sysno = Sysno::new(decode::kernel_regs(entry).arch, number as u32);
+    matches!(sysno.name(), Some("exit" | "exit_group"))
 }
 
 /// What is known where a call within the function leads: the address to return to is on the stack.

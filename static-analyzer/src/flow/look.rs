@@ -56,7 +56,7 @@ impl Flow {
                     self.operate(code, &instruction, &mut state, |_, _| {});
                     return Some(state);
                 }
-                if instruction.at > at {
+                if instruction.at > at || self.ends(code, &instruction, &state) {
                     break;
                 }
                 self.step(code, &instruction, &mut state, None);
@@ -112,6 +112,9 @@ impl Flow {
                         }
                     }
                 });
+                if self.ends(code, &instruction, &state) {
+                    break;
+                }
                 let bare = Instruction { ops: (0, 0), ..instruction };
                 self.step(code, &bare, &mut state, None);
                 match self.through(code, &instruction, number) {

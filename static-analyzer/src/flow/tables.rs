@@ -125,7 +125,7 @@ impl Flow {
     }
 
     /// When a jump in the function is not understood, looks into the parts of it that nothing leads
-    /// to. Answers whether there were any.
+    /// to, or nothing but a call that does not come back. Answers whether there were any.
     pub(super) fn fill_room(&mut self, code: Code<'_>, decoder: &mut impl Decode) -> bool {
         if !self.body.range.known || !self.jumps_anywhere() {
             return false;
@@ -134,6 +134,15 @@ impl Flow {
             self.body.list.iter().map(|instruction| (instruction.at, instruction.end())).collect();
         let mut tried: FxHashSet<u64> = self.body.invalid.iter().copied().collect();
         let (ranges, mut parts) = (self.body.ranges().collect::<Vec<_>>(), 0);
+        for at in self.ended.clone() {
+            let number = self.body.number(at).filter(|_| self.body.holds(at));
+            let begun = |number: u32| matches!(self.before.get(number as usize), Some(Some(_)));
+            if number.is_some_and(|number| !begun(number)) {
+                self.body.decode(code, decoder, at);
+                self.begin_unknown(at);
+                parts += 1;
+            }
+        }
         for range in ranges {
             let mut at = range.start;
             while at < range.end {
