@@ -61,6 +61,9 @@ pub enum Special {
     ExitProcess,
 }
 
+/// The argument of sendto with its address.
+pub const SENDTO_ADDRESS: usize = 4;
+
 /// What to look at in one system call.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -80,8 +83,8 @@ pub struct Plan {
     pub special: Special,
     /// What it changes of the directories that paths start from.
     pub disturbs: Disturbs,
-    /// Whether its result is evidence.
-    pub wants_result: bool,
+    /// Whether its result is evidence, when it has the arguments for it.
+    wants_result: bool,
 }
 
 impl Plan {
@@ -142,6 +145,16 @@ impl Plan {
             && self.special == Special::None
     }
 
+    /// Whether it sends to nobody named: it tells no more than write(2) does.
+    pub fn sends_unaddressed(&self, args: &[u64; 6]) -> bool {
+        self.special == Special::SendTo && args[SENDTO_ADDRESS] == 0
+    }
+
+    /// Whether the result of a call with these arguments is evidence.
+    pub fn wants_result(&self, args: &[u64; 6]) -> bool {
+        self.wants_result && !self.sends_unaddressed(args)
+    }
+
     /// Whether a call with the same values as one that was recorded, which had these arguments, tells
     /// nothing but that it was made once more.
     pub fn repeats(&self, args: &[u64; 6]) -> bool {
@@ -155,9 +168,10 @@ impl Plan {
         };
         self.values.iter().all(|value| in_register(value).is_some())
             && self.files.is_empty()
-            && !self.checks.iter().any(|check| check.asked(named))
-            && self.special == Special::None
-            && !self.wants_result
+            && (self.sends_unaddressed(args)
+                || self.special == Special::None
+                    && !self.checks.iter().any(|check| check.asked(named)))
+            && !self.wants_result(args)
             && self.is_plain()
     }
 
@@ -214,24 +228,32 @@ pub struct Named {
 /// others stop each time. Where calls pass, descriptors are not followed, so that what makes, ends or
 /// moves one is here too.
 #[rustfmt::skip]
-const PLAIN: [&str; 77] = [
+const PLAIN: [&str; 124] = [
     // They use the descriptors among their arguments.
-    "epoll_ctl", "epoll_pwait", "epoll_wait", "fdatasync", "flock", "fstat", "fsync", "ftruncate",
-    "getdents64", "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
-    "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "recvmsg", "select", "sendfile",
-    "shutdown", "sync_file_range", "write", "writev",
+    "copy_file_range", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "fadvise64", "fallocate",
+    "fdatasync", "flock", "fstat", "fsync", "ftruncate", "getdents64", "inotify_rm_watch",
+    "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
+    "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "recvmmsg", "recvmsg", "select",
+    "sendfile", "sendto", "shutdown", "splice", "sync_file_range", "syncfs", "tee", "vmsplice", "write",
+    "writev",
     // Descriptors themselves.
-    "close", "dup", "dup2", "dup3", "fcntl", "getsockopt", "ioctl", "setsockopt",
+    "accept", "accept4", "close", "dup", "dup2", "dup3", "epoll_create", "epoll_create1", "eventfd",
+    "eventfd2", "fcntl", "getpeername", "getsockname", "getsockopt", "ioctl", "pipe", "pipe2",
+    "setsockopt", "signalfd", "signalfd4", "socket", "socketpair", "timerfd_create", "timerfd_gettime",
+    "timerfd_settime",
     // Waiting and time.
-    "clock_getres", "clock_gettime", "clock_nanosleep", "futex", "futex_wait", "futex_wake",
+    "alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "futex", "futex_wait", "futex_wake",
     "getitimer", "gettimeofday", "nanosleep", "pause", "sched_yield", "setitimer", "time",
-    "timer_gettime", "timer_settime", "times",
+    "timer_getoverrun", "timer_gettime", "timer_settime", "times", "wait4", "waitid",
     // The caller itself.
-    "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpid", "getppid", "getresgid",
-    "getresuid", "getrusage", "gettid", "getuid", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
-    "rt_sigtimedwait", "sigaltstack", "umask", "uname",
+    "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
+    "getpriority", "getrandom", "getresgid", "getresuid", "getrusage", "getsid", "gettid", "getuid",
+    "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
+    "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sigaltstack", "sysinfo", "umask", "uname",
     // Its own memory, which stays where it is.
-    "brk", "madvise", "membarrier", "mincore",
+    "brk", "madvise", "membarrier", "mincore", "msync",
+    // What it shares with others by number.
+    "msgrcv", "msgsnd", "semop", "semtimedop",
 ];
 
 /// Calls that look at the file which a path names, and change nothing; and how far behind the path they
@@ -330,7 +352,8 @@ mod tests {
         for name in PLAIN {
             let sysno = Sysno::from_name(Arch::X86_64, name).unwrap_or_else(|| panic!("{name}"));
             let plan = Plan::new(sysno);
-            assert!(plan.files.is_empty() && plan.special == Special::None, "{name}");
+            let is_plain = plan.special == Special::None || plan.sends_unaddressed(&[0; 6]);
+            assert!(plan.files.is_empty() && is_plain, "{name}");
         }
     }
 
@@ -341,6 +364,12 @@ mod tests {
         assert!(fcntl(libc::F_GETFD) && fcntl(libc::F_DUPFD) && !fcntl(libc::F_SETLEASE));
         let ioctl = |request: u64| plan("ioctl").repeats(&[3, request, 0, 0, 0, 0]);
         assert!(ioctl(libc::TCGETS) && !ioctl(libc::TIOCCONS));
+        let socket = |domain: i32, kind: i32| {
+            plan("socket").repeats(&[domain as u64, kind as u64, 0, 0, 0, 0])
+        };
+        let send = |address| plan("sendto").repeats(&[3, 0x5000, 1, 0, address, 16]);
+        assert!(send(0) && !send(0x6000));
+        assert!(socket(libc::AF_INET, libc::SOCK_STREAM) && !socket(libc::AF_INET, libc::SOCK_RAW));
     }
 
     #[test]

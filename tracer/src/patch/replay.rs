@@ -124,10 +124,13 @@ impl Patcher {
             return false;
         }
         let mut done = read;
+        // A descriptor that a record means is not closed until it was read.
+        recorder.descriptors_stand(true);
         for record in Record::all(&bytes) {
             // Its call is still being made.
             let Some(owner) = record.owner() else { break };
             let Some(call) = call_of(space, owner) else {
+                recorder.descriptors_stand(false);
                 self.spoilt(process, recorder);
                 return false;
             };
@@ -136,6 +139,7 @@ impl Patcher {
             recorder.passed_by(&event, Some(&path), result(record.result()));
             done += ring::RECORD;
         }
+        recorder.descriptors_stand(false);
         space.ring = Ring::Read(done);
         if stands {
             self.rewind(process, 0);
