@@ -99,12 +99,13 @@ mod tests {
         assert_eq!(read(|frame| frame.open(-16)), 1);
         assert_eq!(read(|frame| frame.open(-40)), 1);
         assert_eq!(read(|frame| frame.call(-16)), 1);
-        // An argument on the stack below it, of which it may be another.
-        let argument = |frame: &mut Frame| {
-            frame.write(-28, 4);
-            frame.call(-32);
+        // An argument below it, of which it may be another; no argument.
+        let arguments = |first: i32| {
+            read(|frame| {
+                frame.write(first, 4);
+                frame.call(-32);
+            })
         };
-        assert_eq!(read(argument), 0);
-        assert_eq!(read(|frame| (frame.write(-32, 4), frame.call(-32)).1), 1);
+        assert_eq!([arguments(-32), arguments(-24)], [1, 0]);
     }
 }
