@@ -363,3 +363,85 @@ impl Bases {
         self.forget(|_| true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const NO_ARGS: [u64; 6] = [0; 6];
+
+    /// How often a directory is read when it is started from twice, with `between` in between.
+    fn reads(base: Base, between: impl FnOnce(&mut Bases)) -> u32 {
+        let mut bases = Bases::default();
+        bases.keep(true);
+        let count = Cell::new(0);
+        let read = || {
+            count.set(count.get() + 1);
+            Ok(Start::at(Text::from("/a"), None))
+        };
+        bases.entered(1);
+        bases.start(1, base, read).unwrap();
+        between(&mut bases);
+        bases.entered(1);
+        bases.start(1, base, read).unwrap();
+        count.get()
+    }
+
+    #[test]
+    fn a_directory_is_read_once_until_its_number_or_process_changes() {
+        let three = Base::Descriptor(3);
+        let close = |number: u64, process: i32| {
+            let args = [number, 0, 0, 0, 0, 0];
+            move |bases: &mut Bases| {
+                bases.disturbed(process, process, Disturbs::Number(0), &args, &[]);
+            }
+        };
+        assert_eq!(reads(three, |_| {}), 1);
+        assert_eq!(reads(three, close(4, 1)), 1);
+        assert_eq!(reads(three, close(3, 2)), 1, "another's number 3");
+        assert_eq!(reads(three, close(3, 1)), 2);
+        assert_eq!(reads(Base::Current, close(3, 1)), 1);
+        let chdir = |bases: &mut Bases| bases.disturbed(1, 1, Disturbs::Directory, &NO_ARGS, &[]);
+        assert_eq!(reads(Base::Current, chdir), 2);
+        assert_eq!(reads(three, chdir), 1);
+        assert_eq!(reads(three, |bases| bases.descriptors_stand(false)), 2);
+        assert_eq!(reads(three, |_| std::thread::sleep(2 * AGE)), 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_while_another_thread_has_yet_to_change_it() {
+        // Thread 2 of the same process is about to change the directory, and 3 of another to rename one.
+        for (process, tid, names) in [(1, 2, false), (3, 3, true)] {
+            let mut bases = Bases::default();
+            bases.keep(true);
+            bases.entered(tid);
+            if names {
+                bases.renamed(process, tid, [(Access::RenameFrom, None)].into_iter());
+            } else {
+                bases.disturbed(process, tid, Disturbs::Directory, &NO_ARGS, &[]);
+            }
+            let read = || Ok(Start::at(Text::from("/a"), None));
+            let first = bases.start(1, Base::Current, read).unwrap();
+            let second = bases.start(1, Base::Current, read).unwrap();
+            assert!(!Arc::ptr_eq(&first, &second));
+            // Its next call: it has done so.
+            bases.entered(tid);
+            let third = bases.start(1, Base::Current, read).unwrap();
+            assert!(Arc::ptr_eq(&third, &bases.start(1, Base::Current, read).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_table_that_processes_share_ends_it() {
+        let clone = |flags: i32| {
+            move |bases: &mut Bases| {
+                bases.disturbed(1, 1, Disturbs::Shares(0), &NO_ARGS, &[flags as u64]);
+            }
+        };
+        assert_eq!(reads(Base::Current, clone(libc::SIGCHLD)), 1);
+        let thread = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_THREAD;
+        assert_eq!(reads(Base::Current, clone(thread)), 1);
+        assert_eq!(reads(Base::Current, clone(libc::CLONE_FILES)), 2);
+    }
+}
