@@ -9,7 +9,7 @@
 
 use super::{
     Patcher, area,
-    memory::Code,
+    memory::{self, Code},
     ring::{self, Reads, Record},
     space::{Ring, Space},
     stub::Manner,
@@ -20,7 +20,7 @@ use libc::user_regs_struct;
 use model::Text;
 use nix::{sys::ptrace, unistd::Pid};
 use std::sync::LazyLock;
-use supervisor::{memory, procfs};
+use supervisor::procfs;
 
 static TAILS: LazyLock<Vec<Tail>> =
     LazyLock::new(|| tail::PATHS.into_iter().filter_map(Tail::new).collect());
@@ -100,7 +100,7 @@ impl Patcher {
         self.replay(process, false, recorder);
         let Some(space) = self.space(process) else { return };
         if matches!(space.ring, Ring::Read(_)) {
-            let _ = super::write(process, area::PATHS_CLOSED, &[1]);
+            let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
         }
         space.ring = Ring::Closed;
     }
@@ -110,33 +110,24 @@ impl Patcher {
     pub fn replay(&mut self, process: i32, stands: bool, recorder: &mut Recorder) -> bool {
         let Some(space) = self.space(process) else { return false };
         let Ring::Read(read) = space.ring else { return false };
-        let head = match ring::head(process) {
-            Ok(Some(0)) if read == 0 => return false,
-            Ok(Some(head)) if head >= read => head,
-            Ok(_) => {
+        let bytes = match ring::since(process, read) {
+            Ok(Some((0, _))) => return false,
+            Ok(Some((_, bytes))) => bytes,
+            Ok(None) => {
                 self.spoilt(process, recorder);
                 return false;
             }
             Err(_) => return false,
         };
-        let mut bytes = vec![0; (head - read) as usize];
-        if memory::read(process, area::RING + read, &mut bytes).is_err() {
+        // A descriptor that a record means is what it was.
+        recorder.descriptors_stand(true);
+        let done = replay_all(space, process, &bytes, recorder);
+        recorder.descriptors_stand(false);
+        let Some(done) = done else {
+            self.spoilt(process, recorder);
             return false;
-        }
-        let mut done = read;
-        for record in Record::all(&bytes) {
-            // Its call is still being made.
-            let Some(owner) = record.owner() else { break };
-            let Some(call) = call_of(space, owner) else {
-                self.spoilt(process, recorder);
-                return false;
-            };
-            let event = call.event(process, record.arguments());
-            let path = Text::from(record.path());
-            recorder.passed_by(&event, Some(&path), result(record.result()));
-            done += ring::RECORD;
-        }
-        space.ring = Ring::Read(done);
+        };
+        space.ring = Ring::Read(read + done);
         if stands {
             self.rewind(process, 0);
         }
@@ -152,14 +143,14 @@ impl Patcher {
         if head == 0 {
             bytes.resize((area::MEANT - area::HEAD) as usize + area::DESCRIPTORS as usize / 8, 0);
         }
-        let _ = super::write(process, area::HEAD, &bytes);
+        let _ = memory::write_data(process, area::HEAD, &bytes);
     }
 
     fn spoilt(&mut self, process: i32, recorder: &mut Recorder) {
         recorder.note("a program wrote where its calls are recorded: record it with --no-patch");
         if let Some(space) = self.space(process) {
             space.ring = Ring::Closed;
-            let _ = super::write(process, area::PATHS_CLOSED, &[1]);
+            let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
         }
     }
 
@@ -232,6 +223,20 @@ impl Patcher {
         }
         ptrace::setregs(pid, regs).is_ok()
     }
+}
+
+/// Records what is finished of these records: so many bytes. `None` when one is of no stub.
+fn replay_all(space: &Space, process: i32, bytes: &[u8], recorder: &mut Recorder) -> Option<u64> {
+    let mut done = 0;
+    for record in Record::all(bytes) {
+        // Its call is still being made.
+        let Some(owner) = record.owner() else { break };
+        let event = call_of(space, owner)?.event(process, record.arguments());
+        let path = Text::from(record.path());
+        recorder.passed_by(&event, Some(&path), result(record.result()));
+        done += ring::RECORD;
+    }
+    Some(done)
 }
 
 /// A call that passes: where it goes on, and which.

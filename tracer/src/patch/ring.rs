@@ -78,6 +78,26 @@ pub fn head(tid: i32) -> nix::Result<Option<u64>> {
     Ok(is_place(head).then_some(head))
 }
 
+/// So many records are read with the ring's head: as many as there mostly are.
+const GUESS: u64 = 8;
+
+/// The records of the ring from `read` on, and where it ends. `None` when that cannot be: the program wrote
+/// there.
+pub fn since(tid: i32, read: u64) -> nix::Result<Option<(u64, Vec<u8>)>> {
+    let guess = (GUESS * RECORD).min(RING_SIZE.saturating_sub(read));
+    let (mut head, mut bytes) = ([0; 8], vec![0; guess as usize]);
+    memory::read_both(tid, (area::HEAD, &mut head), (RING + read, &mut bytes))?;
+    let head = u64::from_le_bytes(head);
+    if !is_place(head) || head < read {
+        return Ok(None);
+    }
+    bytes.resize((head - read) as usize, 0);
+    if head - read > guess {
+        memory::read(tid, RING + read + guess, &mut bytes[guess as usize..])?;
+    }
+    Ok(Some((head, bytes)))
+}
+
 /// Whether a record can begin, or the ring end, so far in it.
 pub fn is_place(offset: u64) -> bool {
     offset <= RING_SIZE && offset.is_multiple_of(RECORD)
