@@ -214,24 +214,32 @@ pub struct Named {
 /// others stop each time. Where calls pass, descriptors are not followed, so that what makes, ends or
 /// moves one is here too.
 #[rustfmt::skip]
-const PLAIN: [&str; 77] = [
+const PLAIN: [&str; 123] = [
     // They use the descriptors among their arguments.
-    "epoll_ctl", "epoll_pwait", "epoll_wait", "fdatasync", "flock", "fstat", "fsync", "ftruncate",
-    "getdents64", "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
-    "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "recvmsg", "select", "sendfile",
-    "shutdown", "sync_file_range", "write", "writev",
+    "copy_file_range", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "fadvise64", "fallocate",
+    "fdatasync", "flock", "fstat", "fsync", "ftruncate", "getdents64", "inotify_rm_watch",
+    "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
+    "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "recvmmsg", "recvmsg", "select",
+    "sendfile", "shutdown", "splice", "sync_file_range", "syncfs", "tee", "vmsplice", "write",
+    "writev",
     // Descriptors themselves.
-    "close", "dup", "dup2", "dup3", "fcntl", "getsockopt", "ioctl", "setsockopt",
+    "accept", "accept4", "close", "dup", "dup2", "dup3", "epoll_create", "epoll_create1", "eventfd",
+    "eventfd2", "fcntl", "getpeername", "getsockname", "getsockopt", "ioctl", "pipe", "pipe2",
+    "setsockopt", "signalfd", "signalfd4", "socket", "socketpair", "timerfd_create", "timerfd_gettime",
+    "timerfd_settime",
     // Waiting and time.
-    "clock_getres", "clock_gettime", "clock_nanosleep", "futex", "futex_wait", "futex_wake",
+    "alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "futex", "futex_wait", "futex_wake",
     "getitimer", "gettimeofday", "nanosleep", "pause", "sched_yield", "setitimer", "time",
-    "timer_gettime", "timer_settime", "times",
+    "timer_getoverrun", "timer_gettime", "timer_settime", "times", "wait4", "waitid",
     // The caller itself.
-    "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpid", "getppid", "getresgid",
-    "getresuid", "getrusage", "gettid", "getuid", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
-    "rt_sigtimedwait", "sigaltstack", "umask", "uname",
+    "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
+    "getpriority", "getrandom", "getresgid", "getresuid", "getrusage", "getsid", "gettid", "getuid",
+    "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
+    "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sigaltstack", "sysinfo", "umask", "uname",
     // Its own memory, which stays where it is.
-    "brk", "madvise", "membarrier", "mincore",
+    "brk", "madvise", "membarrier", "mincore", "msync",
+    // What it shares with others by number.
+    "msgrcv", "msgsnd", "semop", "semtimedop",
 ];
 
 /// Calls that look at the file which a path names, and change nothing; and how far behind the path they
@@ -341,11 +349,17 @@ mod tests {
         assert!(fcntl(libc::F_GETFD) && fcntl(libc::F_DUPFD) && !fcntl(libc::F_SETLEASE));
         let ioctl = |request: u64| plan("ioctl").repeats(&[3, request, 0, 0, 0, 0]);
         assert!(ioctl(libc::TCGETS) && !ioctl(libc::TIOCCONS));
+        let socket = |domain: i32, kind: i32| {
+            plan("socket").repeats(&[domain as u64, kind as u64, 0, 0, 0, 0])
+        };
+        assert!(socket(libc::AF_INET, libc::SOCK_STREAM) && !socket(libc::AF_INET, libc::SOCK_RAW));
     }
 
     #[test]
     fn what_names_a_file_or_makes_a_process_or_moves_memory_never_repeats() {
-        for name in ["openat", "newfstatat", "connect", "sendmsg", "munmap", "mmap", "clone"] {
+        for name in
+            ["openat", "newfstatat", "connect", "sendmsg", "sendto", "munmap", "mmap", "clone"]
+        {
             let sysno = Sysno::from_name(Arch::X86_64, name).unwrap();
             assert!(!Plan::new(sysno).repeats(&[0; 6]), "{name}");
         }
