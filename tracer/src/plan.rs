@@ -189,7 +189,8 @@ impl Plan {
         let params = self.sysno.call().map_or(&[][..], |call| call.params);
         let path = file.param;
         let output = output.map(|behind| path + behind);
-        Some(Named { path, base: base_argument(params, path), output })
+        let opens = self.open_flags.is_some();
+        Some(Named { path, base: base_argument(params, path), output, opens })
     }
 }
 
@@ -208,6 +209,8 @@ pub struct Named {
     pub base: Option<usize>,
     /// The argument with the address that the call writes to: the path itself may be there.
     pub output: Option<usize>,
+    /// Whether its result is a descriptor.
+    pub opens: bool,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All

@@ -43,6 +43,8 @@ pub const HEAD: u64 = CLOSED + 8;
 /// A bit for each of the first [`DESCRIPTORS`] descriptors: whether a record in the ring means the file
 /// behind it.
 pub const MEANT: u64 = CLOSED + 64;
+/// A bit for each of them: whether it is what the last record says which opened that number.
+pub const OPENED: u64 = MEANT + DESCRIPTORS as u64 / 8;
 /// For how many descriptors there are bits.
 pub const DESCRIPTORS: u32 = 1024;
 const COUNTERS: u64 = WRITABLE + 0x1000;
@@ -126,7 +128,7 @@ mod tests {
         assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
         assert!(counter(last, 15) + 8 == RING);
         const { assert!(TAILS + 2 * TAIL_SIZE <= NUMBER) };
-        const { assert!(MEANT + DESCRIPTORS as u64 / 8 <= COUNTERS) };
+        const { assert!(OPENED + DESCRIPTORS as u64 / 8 <= COUNTERS) };
         const { assert!(AREA.end <= 0x7fff_8000) };
     }
 

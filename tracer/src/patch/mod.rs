@@ -175,6 +175,7 @@ impl Patcher {
         if let Ring::Read(read) = &mut copy.ring {
             *read = 0;
         }
+        copy.files.clear();
         copy.keep_what_is_there(tid);
         copy.set_base(tid);
         if copy.opened && !copy.closed {

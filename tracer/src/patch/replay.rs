@@ -15,9 +15,15 @@ use super::{
     stub::Manner,
     tail::{self, Stage, Tail},
 };
-use crate::{descriptors::clone_flags, observe::Event, paths::is_of_process, recorder::Recorder};
+use crate::{
+    descriptors::clone_flags,
+    observe::{Event, Passed},
+    paths::is_of_process,
+    plan::Named,
+    recorder::Recorder,
+};
 use libc::user_regs_struct;
-use model::Text;
+use model::{Sysno, Text};
 use nix::{sys::ptrace, unistd::Pid};
 use std::sync::LazyLock;
 use supervisor::procfs;
@@ -129,21 +135,30 @@ impl Patcher {
         };
         space.ring = Ring::Read(read + done);
         if stands {
-            self.rewind(process, 0);
+            self.rewind(process);
         }
         true
     }
 
-    /// Sets where the next record is written; from the beginning, no descriptor is meant any more.
-    fn rewind(&mut self, process: i32, head: u64) {
+    /// Empties the ring: no descriptor is meant any more, or known by what opened it.
+    fn rewind(&mut self, process: i32) {
         let Some(space) = self.space(process) else { return };
-        let Ring::Read(read) = &mut space.ring else { return };
-        *read = head.min(*read);
-        let mut bytes = head.to_le_bytes().to_vec();
-        if head == 0 {
-            bytes.resize((area::MEANT - area::HEAD) as usize + area::DESCRIPTORS as usize / 8, 0);
+        if !matches!(space.ring, Ring::Read(_)) {
+            return;
         }
+        space.ring = Ring::Read(0);
+        space.files.clear();
+        let bytes = [0; (area::OPENED - area::HEAD) as usize + area::DESCRIPTORS as usize / 8];
         let _ = memory::write_data(process, area::HEAD, &bytes);
+    }
+
+    /// Takes the record at `offset`, the last one, out of the ring, which is read then. The thread may
+    /// still read in the record.
+    fn take_back(&mut self, process: i32, offset: u64, recorder: &mut Recorder) {
+        let _ = memory::write_data(process, area::HEAD, &offset.to_le_bytes());
+        if !self.replay(process, true, recorder) {
+            self.rewind(process);
+        }
     }
 
     fn spoilt(&mut self, process: i32, recorder: &mut Recorder) {
@@ -170,7 +185,7 @@ impl Patcher {
         let call = call.event(event.tid, event.args);
         recorder.passed_by(&call, None, result(saved.result));
         self.follow(process, recorder);
-        self.rewind(process, rbx as u64);
+        self.take_back(process, rbx as u64, recorder);
         true
     }
 
@@ -219,21 +234,36 @@ impl Patcher {
             recorder.passed_by(&event, None, result(answer));
         }
         if stage != Some(Stage::Stopped) && !is_read {
-            self.rewind(process, offset);
+            self.take_back(process, offset, recorder);
         }
         ptrace::setregs(pid, regs).is_ok()
     }
 }
 
 /// Records what is finished of these records: so many bytes. `None` when one is of no stub.
-fn replay_all(space: &Space, process: i32, bytes: &[u8], recorder: &mut Recorder) -> Option<u64> {
+fn replay_all(
+    space: &mut Space,
+    process: i32,
+    bytes: &[u8],
+    recorder: &mut Recorder,
+) -> Option<u64> {
     let mut done = 0;
     for record in Record::all(bytes) {
         // Its call is still being made.
         let Some(owner) = record.owner() else { break };
-        let event = call_of(space, owner)?.event(process, record.arguments());
+        let call = call_of(space, owner)?;
+        let event = call.event(process, record.arguments());
+        let base = call.named.base.map(|at| event.args[at] as i32);
+        let opened = match base.filter(|_| record.is_below_opened()) {
+            Some(base) => Some(space.files.get(&base)?),
+            None => None,
+        };
         let path = Text::from(record.path());
-        recorder.passed_by(&event, Some(&path), result(record.result()));
+        let passed = Passed { path: &path, opened };
+        let at = recorder.passed_by(&event, Some(passed), result(record.result()));
+        if let (Some(at), Ok(fd @ 0..)) = (at, i32::try_from(record.result())) {
+            space.files.insert(fd, at);
+        }
         done += ring::RECORD;
     }
     Some(done)
@@ -241,22 +271,23 @@ fn replay_all(space: &Space, process: i32, bytes: &[u8], recorder: &mut Recorder
 
 /// A call that passes: where it goes on, and which.
 #[derive(Debug, Clone, Copy)]
-struct Passed {
+struct Call {
     after: u64,
-    sysno: model::Sysno,
+    sysno: Sysno,
+    named: Named,
 }
 
-impl Passed {
+impl Call {
     fn event(self, tid: i32, arguments: [u64; 6]) -> Event {
         Event::new(tid, self.sysno, arguments, self.after)
     }
 }
 
-fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Passed> {
+fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Call> {
     let block = space.blocks.get(block)?;
     let passing = block.passing.get(variant)?;
-    let names = matches!(passing.sort.manner, Manner::Names(_));
-    names.then_some(Passed { after: block.call + 2, sysno: passing.sysno })
+    let Manner::Names(named) = passing.sort.manner else { return None };
+    Some(Call { after: block.call + 2, sysno: passing.sysno, named })
 }
 
 /// The kernel's answer, where it is one: not that a call is to be made again (ERESTARTSYS to

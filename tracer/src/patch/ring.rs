@@ -7,7 +7,7 @@ use supervisor::memory;
 
 /// A record has this many bytes.
 pub const RECORD: u64 = 0x100;
-/// Which stub made it: block * VARIANTS + variant, and [`UNFINISHED`].
+/// Which stub made it: block * VARIANTS + variant, and the flags below.
 pub const ID: u64 = 0;
 /// rbx as it was: it holds the record's place meanwhile.
 pub const OLD_RBX: u64 = 8;
@@ -23,6 +23,11 @@ pub const PATH: u64 = 80;
 pub const PATH_SIZE: u64 = RECORD - PATH;
 /// Its call has not returned, or its path is not there yet.
 pub const UNFINISHED: u32 = 1 << 31;
+/// The descriptor that its path is relative to was opened by an earlier record.
+pub const BELOW_OPENED: u32 = 1 << 30;
+/// Its result is a descriptor.
+pub const OPENS: u32 = 1 << 29;
+const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,11 @@ impl<'a> Record<'a> {
         (id & UNFINISHED == 0).then_some(owner(id))
     }
 
+    /// Whether an earlier record opened the descriptor that its path is relative to.
+    pub fn is_below_opened(self) -> bool {
+        self.word(ID) as u32 & BELOW_OPENED != 0
+    }
+
     /// The arguments.
     pub fn arguments(self) -> [u64; 6] {
         std::array::from_fn(|index| self.word(ARGUMENTS + 8 * index as u64))
@@ -63,13 +73,14 @@ impl<'a> Record<'a> {
 }
 
 fn owner(id: u32) -> (usize, usize) {
-    let id = (id & !UNFINISHED) as usize;
+    let id = (id & !FLAGS) as usize;
     (id / area::VARIANTS as usize, id % area::VARIANTS as usize)
 }
 
 /// What a stub writes into a record to say whose it is.
-pub fn id(block: usize, variant: usize) -> u32 {
-    (block as u64 * area::VARIANTS + variant as u64) as u32 | UNFINISHED
+pub fn id(block: usize, variant: usize, opens: bool) -> u32 {
+    let id = (block as u64 * area::VARIANTS + variant as u64) as u32;
+    id | UNFINISHED | if opens { OPENS } else { 0 }
 }
 
 /// How many bytes of the ring are in use. `None` when that cannot be: the program wrote there.

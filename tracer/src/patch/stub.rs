@@ -26,16 +26,21 @@
 //!         je   original
 //!         cmp  %rdx,%rsi              or is what it sees written over it?
 //!         je   original
-//!         cmp  $AT_FDCWD,%edi         relative to a descriptor: the record means that, and closing it
-//!         je   1f                     stops
-//!         cmp  $1023,%edi
-//!         ja   original
-//!         bts  %edi,MEANT
-//! 1:      mov  HEAD,%ecx              is there room?
+//!         mov  HEAD,%ecx              is there room?
 //!         cmp  $RING_SIZE,%ecx
 //!         jae  original
 //!         mov  %rbx,OLD_RBX(%rcx)
 //!         movl $ID|UNFINISHED,ID(%rcx)
+//!         cmp  $AT_FDCWD,%edi         relative to a descriptor,
+//!         je   2f
+//!         cmp  $1023,%edi
+//!         ja   original
+//!         bt   %edi,OPENED            which an earlier record opened?
+//!         jc   1f
+//!         bts  %edi,MEANT             if not, closing it stops
+//!         jmp  2f
+//! 1:      orl  $BELOW_OPENED,ID(%rcx)
+//! 2:
 //!         mov  %ecx,%ebx
 //!         add  $RECORD,%ecx
 //!         mov  %ecx,HEAD
@@ -46,7 +51,7 @@
 
 use super::{
     area,
-    code::{Code, If, Jump},
+    code::{Bit, Code, If, Jump},
     ring, tail,
 };
 use crate::plan::Named;
@@ -232,23 +237,34 @@ fn compare_with_last_bit(code: &mut Code, argument: usize) -> Option<()> {
     code.compare(&Value { argument, wide: false, value: u64::from(area::DESCRIPTORS) - 1 })
 }
 
-/// Goes to the site's own call when a record means the descriptor of an argument.
+/// Goes to the site's own call when a record means the descriptor of an argument; else that is no longer
+/// what a record opened.
 fn spare_what_is_meant(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
     compare_with_last_bit(code, argument)?;
     let has_none = code.jump_if(If::Above);
-    code.bit_of_argument(false, argument, area::MEANT)?;
+    code.bit_of_argument(Bit::Test, argument, area::MEANT)?;
     stops.push(code.jump_if(If::Carry));
+    code.bit_of_argument(Bit::Reset, argument, area::OPENED)?;
     code.land(has_none);
     Some(())
 }
 
-/// Says that a record means the descriptor of an argument; one without a bit is not recorded.
+/// Says that a record, at %rcx, means the descriptor of an argument, or that an earlier one opened it. One
+/// without a bit is not recorded.
 fn mean(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
     code.compare(&Value { argument, wide: false, value: u64::from(libc::AT_FDCWD as u32) })?;
     let is_none = code.jump_if(If::Equal);
     compare_with_last_bit(code, argument)?;
     stops.push(code.jump_if(If::Above));
-    code.bit_of_argument(true, argument, area::MEANT)?;
+    code.bit_of_argument(Bit::Test, argument, area::OPENED)?;
+    let is_opened = code.jump_if(If::Carry);
+    code.bit_of_argument(Bit::Set, argument, area::MEANT)?;
+    let is_meant = code.jump();
+    code.land(is_opened);
+    // orl $BELOW_OPENED,ID(%rcx)
+    code.put_with(&[0x81, 0x89], area::RING + ring::ID);
+    code.put(&ring::BELOW_OPENED.to_le_bytes());
+    code.land(is_meant);
     code.land(is_none);
     Some(())
 }
@@ -268,9 +284,6 @@ fn begin_record(
         code.compare_arguments(named.path, output)?;
         stops.push(code.jump_if(If::Equal));
     }
-    if let Some(base) = named.base {
-        mean(code, base, stops)?;
-    }
     // mov HEAD,%ecx; cmp $RING_SIZE,%ecx
     code.put_with(&[0x8b, 0x0c, 0x25], area::HEAD);
     code.put_with(&[0x81, 0xf9], area::RING_SIZE);
@@ -279,7 +292,10 @@ fn begin_record(
     code.put_with(&[0x48, 0x89, 0x99], area::RING + ring::OLD_RBX);
     // movl $ID,ID(%rcx)
     code.put_with(&[0xc7, 0x81], area::RING + ring::ID);
-    code.put(&ring::id(block, variant).to_le_bytes());
+    code.put(&ring::id(block, variant, named.opens).to_le_bytes());
+    if let Some(base) = named.base {
+        mean(code, base, stops)?;
+    }
     // mov %ecx,%ebx
     code.put(&[0x89, 0xcb]);
     let takes = code.here();

@@ -7,6 +7,7 @@
 //!         mov  %rdi,ARGUMENTS(%rbx)   and the others
 //!         the path, byte by byte
 //!         andl $~UNFINISHED,ID(%rbx)
+//!         bts  %eax,OPENED            where it opened a file
 //!         mov  RETURN(%rbx),%rcx
 //!         mov  OLD_RBX(%rbx),%rbx
 //!         jmp  *%rcx
@@ -21,7 +22,7 @@
 //! tracer reads the registers. What it records so is had with one stop, not two.
 
 use super::{
-    area::{RING, TAIL_SIZE, TAILS},
+    area::{self, RING, TAIL_SIZE, TAILS},
     code::{Code, If},
     ring,
 };
@@ -99,6 +100,17 @@ impl Tail {
         // andl $~UNFINISHED,ID(%rbx)
         code.put_with(&[0x81, 0xa3], RING + ring::ID);
         code.put(&(!ring::UNFINISHED).to_le_bytes());
+        // testl $OPENS,ID(%rbx)
+        code.put_with(&[0xf7, 0x83], RING + ring::ID);
+        code.put(&ring::OPENS.to_le_bytes());
+        let opens_nothing = code.jump_if(If::Equal);
+        // cmp $LAST,%eax: a descriptor without a bit, or an error
+        code.put_with(&[0x3d], u64::from(area::DESCRIPTORS) - 1);
+        let has_no_bit = code.jump_if(If::Above);
+        // bts %eax,OPENED
+        code.put_with(&[0x0f, 0xab, 0x04, 0x25], area::OPENED);
+        code.land(opens_nothing);
+        code.land(has_no_bit);
         let last = Tail::go_on(&mut code);
         for stop in stops {
             code.land(stop);
