@@ -175,6 +175,16 @@ impl Plan {
         }
     }
 
+    /// The argument with the descriptor of which a plain call makes another one, at a number that is free.
+    pub fn copies(&self, args: &[u64; 6]) -> Option<usize> {
+        let duplicates = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC];
+        match self.sysno.name() {
+            Some("dup") => Some(0),
+            Some("fcntl") if duplicates.contains(&(args[1] as i32)) => Some(0),
+            _ => None,
+        }
+    }
+
     /// The path that a call looks at, when that is all it does: no file becomes another one by it. What
     /// it saw can be read as well a while later, if no other call has changed it since.
     pub fn names(&self, args: &[u64; 6]) -> Option<Named> {

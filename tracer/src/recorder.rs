@@ -527,7 +527,9 @@ impl Recorder {
             let entered = self.named(entered, None);
             return self.awaits(entered);
         }
-        let Some(observation) = self.read(event, passed, process, slot) else { return Next::Proceed };
+        let Some(observation) = self.read(event, passed, process, slot) else {
+            return Next::Proceed;
+        };
         if passed.is_some() && self.slots.plan(slot).open_flags.is_some() {
             let place = observation.files.first().map(|(place, _)| place);
             self.seen_at = place.map(|at| at.resolved.as_ref().unwrap_or(&at.named).clone());

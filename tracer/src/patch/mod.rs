@@ -546,9 +546,10 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
         return None;
     }
     let values = plan.values.iter().map(in_register).collect::<Option<_>>()?;
-    let manner = match plan.ends() {
-        Some(descriptor) => Manner::Ends { descriptor },
-        None => Manner::Counts,
+    let manner = match (plan.ends(), plan.copies(&event.args)) {
+        (Some(descriptor), _) => Manner::Ends { descriptor },
+        (_, Some(descriptor)) => Manner::Copies { descriptor },
+        _ => Manner::Counts,
     };
     Some(Sort { number, values, manner })
 }

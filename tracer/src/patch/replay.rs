@@ -19,7 +19,6 @@ use crate::{
     descriptors::clone_flags,
     observe::{Event, Passed},
     paths::is_of_process,
-    plan::Named,
     recorder::Recorder,
 };
 use libc::user_regs_struct;
@@ -253,14 +252,15 @@ fn replay_all(
         let Some(owner) = record.owner() else { break };
         let call = call_of(space, owner)?;
         let event = call.event(process, record.arguments());
-        let base = call.named.base.map(|at| event.args[at] as i32);
+        let base = call.base.map(|at| event.args[at] as i32);
         let opened = match base.filter(|_| record.is_below_opened()) {
             Some(base) => Some(space.files.get(&base)?),
             None => None,
         };
         let path = Text::from(record.path());
-        let passed = Passed { path: &path, opened };
-        let at = recorder.passed_by(&event, Some(passed), result(record.result()));
+        let passed = call.names.then_some(Passed { path: &path, opened });
+        let at = recorder.passed_by(&event, passed, result(record.result()));
+        let at = if call.names { at } else { opened.cloned() };
         if let (Some(at), Ok(fd @ 0..)) = (at, i32::try_from(record.result())) {
             space.files.insert(fd, at);
         }
@@ -274,7 +274,10 @@ fn replay_all(
 struct Call {
     after: u64,
     sysno: Sysno,
-    named: Named,
+    /// The argument with the descriptor that it is relative to, or copies.
+    base: Option<usize>,
+    /// It has a path.
+    names: bool,
 }
 
 impl Call {
@@ -286,8 +289,12 @@ impl Call {
 fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Call> {
     let block = space.blocks.get(block)?;
     let passing = block.passing.get(variant)?;
-    let Manner::Names(named) = passing.sort.manner else { return None };
-    Some(Call { after: block.call + 2, sysno: passing.sysno, named })
+    let (base, names) = match passing.sort.manner {
+        Manner::Names(named) => (named.base, true),
+        Manner::Copies { descriptor } => (Some(descriptor), false),
+        Manner::Counts | Manner::Ends { .. } => return None,
+    };
+    Some(Call { after: block.call + 2, sysno: passing.sysno, base, names })
 }
 
 /// The kernel's answer, where it is one: not that a call is to be made again (ERESTARTSYS to
@@ -304,8 +311,8 @@ fn arguments(regs: &user_regs_struct) -> [u64; 6] {
 
 fn write_tails(process: i32) -> Option<()> {
     let code = Code::of(process).ok()?;
-    for (argument, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
-        code.write(tail::address(argument)?, &tail.code).ok()?;
+    for (path, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
+        code.write(tail::address(path)?, &tail.code).ok()?;
     }
     Some(())
 }

@@ -78,9 +78,8 @@ fn owner(id: u32) -> (usize, usize) {
 }
 
 /// What a stub writes into a record to say whose it is.
-pub fn id(block: usize, variant: usize, opens: bool) -> u32 {
-    let id = (block as u64 * area::VARIANTS + variant as u64) as u32;
-    id | UNFINISHED | if opens { OPENS } else { 0 }
+pub fn id(block: usize, variant: usize) -> u32 {
+    (block as u64 * area::VARIANTS + variant as u64) as u32 | UNFINISHED
 }
 
 /// How many bytes of the ring are in use. `None` when that cannot be: the program wrote there.
