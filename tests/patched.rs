@@ -262,6 +262,19 @@ fn one_place_may_make_many_calls() {
 }
 
 #[test]
+fn sends_to_nobody_named_pass_and_addresses_are_recorded() {
+    let Some(traces) = alike("own_code", "sends") else { return };
+    let [with, without] = traces.each_ref().map(|trace| {
+        let programs = trace["programs"].as_array().unwrap().iter();
+        let endpoints = programs.filter_map(|program| program["endpoints"].as_array()).flatten();
+        let outcomes = endpoints.map(|one| (&one["operation"], &one["socket"], &one["outcomes"]));
+        (counts(trace), outcomes.collect::<Vec<_>>())
+    });
+    assert_eq!(with, without);
+    assert_eq!(with.1.len(), 2, "bound, and sent to: {with:?}");
+}
+
+#[test]
 fn flags_that_live_through_a_call_are_kept() {
     exact("own_code", "flags", &[]);
 }

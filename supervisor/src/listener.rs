@@ -100,11 +100,12 @@ impl Listener {
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    /// Lets the call go on as if nothing had watched it. A thread that is gone meanwhile is no error.
+    /// Lets the call go on as if nothing had watched it. Whether it still waited; a thread that is gone
+    /// meanwhile is no error.
     ///
     /// # Errors
     /// EINVAL before Linux 5.5, which cannot do that.
-    pub fn proceed(&self, id: u64) -> nix::Result<()> {
+    pub fn proceed(&self, id: u64) -> nix::Result<bool> {
         let mut answer = libc::seccomp_notif_resp {
             id,
             val: 0,
@@ -117,7 +118,7 @@ impl Listener {
         };
         match Errno::result(result) {
             Err(Errno::EINVAL) => Err(Errno::EINVAL),
-            _ => Ok(()),
+            answered => Ok(answered.is_ok()),
         }
     }
 }

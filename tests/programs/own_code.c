@@ -15,7 +15,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,6 +123,23 @@ int main(int argc, char **argv) {
                                       SYS_getppid, SYS_getpgrp, SYS_sched_yield, SYS_sync_file_range};
         long good = 0;
         for (int i = 0; i < TIMES * 10; i++) good += any(numbers[i / 7 % 10]) >= 0;
+        printf("%ld\n", good);
+    } else if (strcmp(what, "sends") == 0) {
+        // From one place: to whom a socket is connected, to an address, and to one that has gone.
+        struct sockaddr_un address = {AF_UNIX, "own_code.socket"};
+        int pair[2], from = socket(AF_UNIX, SOCK_DGRAM, 0), to = socket(AF_UNIX, SOCK_DGRAM, 0);
+        CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+        CHECK(bind(to, (struct sockaddr *)&address, sizeof address) == 0);
+        long good = 0;
+        for (int i = 0; i < TIMES; i++) {
+            char byte = 0;
+            int addressed = i % 10 == 9, gone = i == TIMES - 1;
+            if (gone) CHECK(close(pair[1]) == 0);
+            ssize_t sent = sendto(addressed ? from : pair[0], "x", 1, MSG_NOSIGNAL,
+                                  addressed && !gone ? (void *)&address : NULL,
+                                  addressed && !gone ? sizeof address : 0);
+            good += gone ? sent == -1 && errno == ENOTCONN : sent == 1 && read(addressed ? to : pair[1], &byte, 1) == 1;
+        }
         printf("%ld\n", good);
     } else if (strcmp(what, "flags") == 0) {
         long good = 0;

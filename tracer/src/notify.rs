@@ -6,6 +6,7 @@ use crate::{
     Options, TraceError,
     cap_capable::Measuring,
     observe::Event,
+    plan::Special,
     recorder::{Next, Recorder},
 };
 use filter::Flags;
@@ -160,8 +161,11 @@ impl Engine {
             };
             match received {
                 Received::Call(notification) => {
-                    self.record(&notification);
-                    if let Err(errno) = self.listener.proceed(notification.id) {
+                    let answered = match self.record(&notification) {
+                        Some(answered) => answered,
+                        None => self.listener.proceed(notification.id),
+                    };
+                    if let Err(errno) = answered {
                         return Err(TraceError::Refused("to continue notified calls", errno));
                     }
                 }
@@ -214,24 +218,25 @@ impl Engine {
         }
     }
 
-    fn record(&mut self, notification: &Notification) {
+    /// Records a call. What came of letting it go on, where that was done already.
+    fn record(&mut self, notification: &Notification) -> Option<nix::Result<bool>> {
         let tid = notification.tid;
         if tid == 0 {
             self.recorder.note("calls of processes outside profgen's pid namespace were not seen");
-            return;
+            return None;
         }
         let Some(sysno) = Sysno::from_audit(notification.arch, notification.number) else {
             self.recorder.note("calls of an unknown architecture were not recorded");
-            return;
+            return None;
         };
         if self.preparing && !self.is_the_containers(tid, sysno) {
-            return;
+            return None;
         }
         if tid != self.last || !self.executing.is_empty() {
-            let Some(process) = self.recorder.process_of(tid) else { return };
+            let process = self.recorder.process_of(tid)?;
             if !self.listener.is_valid(notification.id) {
                 // It is gone, and what was just read may be another's.
-                return;
+                return None;
             }
             if !self.watched.contains(&process) {
                 self.watch(process);
@@ -240,7 +245,14 @@ impl Engine {
             self.last = tid;
         }
         let event = Event::new(tid, sysno, notification.args, notification.instruction_pointer);
-        let valid = || self.listener.is_valid(notification.id);
+        // Where nothing more is read of the process, it is let go at once: the answer says, too, whether
+        // what was read was its own.
+        let looked_at = self.recorder.plan(sysno).special != Special::None;
+        let mut answered = None;
+        let valid = || match looked_at {
+            true => self.listener.is_valid(notification.id),
+            false => *answered.insert(self.listener.proceed(notification.id)) == Ok(true),
+        };
         if let Next::Result(pending) = self.recorder.call(&event, valid) {
             self.recorder.result(*pending, None);
         }
@@ -258,6 +270,7 @@ impl Engine {
             Some("seccomp") => self.second_listener(&event),
             _ => {}
         }
+        answered
     }
 
     /// Whether a call is the container's, and not still its runtime's: the execve of its program is

@@ -61,6 +61,9 @@ pub enum Special {
     ExitProcess,
 }
 
+/// The argument of sendto with its address.
+pub const SENDTO_ADDRESS: usize = 4;
+
 /// What to look at in one system call.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -80,8 +83,8 @@ pub struct Plan {
     pub special: Special,
     /// What it changes of the directories that paths start from.
     pub disturbs: Disturbs,
-    /// Whether its result is evidence.
-    pub wants_result: bool,
+    /// Whether its result is evidence, when it has the arguments for it.
+    wants_result: bool,
 }
 
 impl Plan {
@@ -142,6 +145,16 @@ impl Plan {
             && self.special == Special::None
     }
 
+    /// Whether it sends to nobody named: it tells no more than write(2) does.
+    pub fn sends_unaddressed(&self, args: &[u64; 6]) -> bool {
+        self.special == Special::SendTo && args[SENDTO_ADDRESS] == 0
+    }
+
+    /// Whether the result of a call with these arguments is evidence.
+    pub fn wants_result(&self, args: &[u64; 6]) -> bool {
+        self.wants_result && !self.sends_unaddressed(args)
+    }
+
     /// Whether a call with the same values as one that was recorded, which had these arguments, tells
     /// nothing but that it was made once more.
     pub fn repeats(&self, args: &[u64; 6]) -> bool {
@@ -155,9 +168,10 @@ impl Plan {
         };
         self.values.iter().all(|value| in_register(value).is_some())
             && self.files.is_empty()
-            && !self.checks.iter().any(|check| check.asked(named))
-            && self.special == Special::None
-            && !self.wants_result
+            && (self.sends_unaddressed(args)
+                || self.special == Special::None
+                    && !self.checks.iter().any(|check| check.asked(named)))
+            && !self.wants_result(args)
             && self.is_plain()
     }
 
@@ -227,13 +241,13 @@ pub struct Named {
 /// others stop each time. Where calls pass, descriptors are not followed, so that what makes, ends or
 /// moves one is here too.
 #[rustfmt::skip]
-const PLAIN: [&str; 123] = [
+const PLAIN: [&str; 124] = [
     // They use the descriptors among their arguments.
     "copy_file_range", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "fadvise64", "fallocate",
     "fdatasync", "flock", "fstat", "fsync", "ftruncate", "getdents64", "inotify_rm_watch",
     "lseek", "poll", "ppoll", "pread64", "preadv", "preadv2", "pselect6", "pwrite64",
     "pwritev", "pwritev2", "read", "readahead", "readv", "recvfrom", "recvmmsg", "recvmsg", "select",
-    "sendfile", "shutdown", "splice", "sync_file_range", "syncfs", "tee", "vmsplice", "write",
+    "sendfile", "sendto", "shutdown", "splice", "sync_file_range", "syncfs", "tee", "vmsplice", "write",
     "writev",
     // Descriptors themselves.
     "accept", "accept4", "close", "dup", "dup2", "dup3", "epoll_create", "epoll_create1", "eventfd",
@@ -351,7 +365,8 @@ mod tests {
         for name in PLAIN {
             let sysno = Sysno::from_name(Arch::X86_64, name).unwrap_or_else(|| panic!("{name}"));
             let plan = Plan::new(sysno);
-            assert!(plan.files.is_empty() && plan.special == Special::None, "{name}");
+            let is_plain = plan.special == Special::None || plan.sends_unaddressed(&[0; 6]);
+            assert!(plan.files.is_empty() && is_plain, "{name}");
         }
     }
 
@@ -365,14 +380,14 @@ mod tests {
         let socket = |domain: i32, kind: i32| {
             plan("socket").repeats(&[domain as u64, kind as u64, 0, 0, 0, 0])
         };
+        let send = |address| plan("sendto").repeats(&[3, 0x5000, 1, 0, address, 16]);
+        assert!(send(0) && !send(0x6000));
         assert!(socket(libc::AF_INET, libc::SOCK_STREAM) && !socket(libc::AF_INET, libc::SOCK_RAW));
     }
 
     #[test]
     fn what_names_a_file_or_makes_a_process_or_moves_memory_never_repeats() {
-        for name in
-            ["openat", "newfstatat", "connect", "sendmsg", "sendto", "munmap", "mmap", "clone"]
-        {
+        for name in ["openat", "newfstatat", "connect", "sendmsg", "munmap", "mmap", "clone"] {
             let sysno = Sysno::from_name(Arch::X86_64, name).unwrap();
             assert!(!Plan::new(sysno).repeats(&[0; 6]), "{name}");
         }

@@ -59,21 +59,26 @@ pub struct ProgramState {
     pub executions: u64,
     write_and_execute: bool,
     calls: Vec<CallState>,
-    files: HashMap<FileKey, FileState>,
+    /// Where each file stands in `states`.
+    files: HashMap<FileKey, usize>,
+    states: Vec<FileState>,
     files_cut: bool,
     endpoints: HashMap<EndpointKey, Outcomes>,
     endpoints_cut: bool,
     modules: BTreeMap<Text, Module>,
 }
 
+/// A file by its place in `states`, and what a call did to it.
+type Accessed = (usize, Vec<Access>, BTreeSet<Check>);
+
 /// Where the result of a call goes once it is known.
 #[derive(Debug)]
 pub struct Pending {
     program: usize,
     slot: usize,
-    files: Vec<(FileKey, Vec<Access>, BTreeSet<Check>)>,
+    files: Vec<Accessed>,
     /// The file that was moved or linked, and where to.
-    moved: Option<(FileKey, Text)>,
+    moved: Option<(usize, Text)>,
     checks: BTreeSet<Check>,
     marks: BTreeSet<Mark>,
     endpoints: Vec<EndpointKey>,
@@ -100,6 +105,7 @@ impl ProgramState {
             write_and_execute: false,
             calls: Vec::new(),
             files: HashMap::new(),
+            states: Vec::new(),
             files_cut: false,
             endpoints: HashMap::new(),
             endpoints_cut: false,
@@ -158,41 +164,45 @@ impl ProgramState {
         self.write_and_execute |=
             observation.protection.is_some_and(|bits| bits & write_execute == write_execute);
         let own = observation.own;
-        let files =
-            observation.files.into_iter().map(|(place, accesses)| self.file(place, accesses, own));
-        let files: Vec<(FileKey, Vec<Access>, BTreeSet<Check>)> = files.collect();
         let moves = [Access::RenameFrom, Access::Exchange, Access::LinkFrom];
-        let moved = match &files[..] {
-            [(from, accesses, _), (to, ..)] if moves.iter().any(|how| accesses.contains(how)) => {
-                Some((from.clone(), to.named.clone()))
+        let to = match &observation.files[..] {
+            [(_, accesses), (to, _)] if moves.iter().any(|how| accesses.contains(how)) => {
+                Some(to.named.clone())
             }
             _ => None,
         };
+        let files =
+            observation.files.into_iter().map(|(place, accesses)| self.file(place, accesses, own));
+        let files: Vec<Accessed> = files.collect();
+        let moved = files.first().map(|(from, ..)| *from).zip(to);
         let (checks, marks) = (observation.checks, observation.marks);
         let endpoints = observation.endpoints.into_iter().map(|key| self.endpoint(key)).collect();
         Pending { program: index, slot, files, moved, checks, marks, endpoints }
     }
 
-    fn file(
-        &mut self,
-        place: Place,
-        accesses: Vec<Access>,
-        own: Option<i32>,
-    ) -> (FileKey, Vec<Access>, BTreeSet<Check>) {
+    fn file(&mut self, place: Place, accesses: Vec<Access>, own: Option<i32>) -> Accessed {
         let mut key = FileKey { named: place.named, resolved: place.resolved };
-        if self.files.len() >= FILES_BOUND && !self.files.contains_key(&key) {
+        let mut known = self.files.get(&key).copied();
+        if known.is_none() && self.files.len() >= FILES_BOUND {
             self.files_cut = true;
             let named = siblings(&key.named);
             key = FileKey { named, resolved: key.resolved.as_ref().map(siblings) };
-            if self.files.len() >= 2 * FILES_BOUND && !self.files.contains_key(&key) {
+            known = self.files.get(&key).copied();
+            if known.is_none() && self.files.len() >= 2 * FILES_BOUND {
                 key = FileKey { named: Text::from("/*"), resolved: None };
+                known = self.files.get(&key).copied();
             }
         }
         let of_own = own.is_some_and(|process| is_of(process, place_of(&key)));
-        let file = self.files.entry(key.clone()).or_default();
+        let at = known.unwrap_or_else(|| {
+            self.states.push(FileState::default());
+            self.files.insert(key, self.states.len() - 1);
+            self.states.len() - 1
+        });
+        let file = &mut self.states[at];
         file.found.extend(place.found);
         file.others |= !of_own;
-        (key, accesses, place.checks)
+        (at, accesses, place.checks)
     }
 
     fn endpoint(&mut self, mut key: EndpointKey) -> EndpointKey {
@@ -227,8 +237,8 @@ impl ProgramState {
             (Some(_), Some(name)) => *outcomes.failed.entry(name.to_owned()).or_default() += 1,
         };
         let worked = failed.is_none();
-        for (key, accesses, checks) in pending.files {
-            let file = self.files.entry(key).or_default();
+        for (at, accesses, checks) in pending.files {
+            let file = &mut self.states[at];
             if worked {
                 file.checks.extend(checks);
             }
@@ -240,7 +250,7 @@ impl ProgramState {
             self.calls[pending.slot].checks.extend(pending.checks);
             self.calls[pending.slot].marks.extend(pending.marks);
             if let Some((from, to)) = pending.moved {
-                self.files.entry(from).or_default().moves.insert(to);
+                self.states[from].moves.insert(to);
             }
         }
         for key in pending.endpoints {
@@ -260,7 +270,7 @@ impl ProgramState {
     }
 
     /// The trace's form.
-    pub fn finish(self, slots: &Slots) -> Program {
+    pub fn finish(mut self, slots: &Slots) -> Program {
         let mut calls = BTreeMap::new();
         for (slot, call) in self.calls.into_iter().enumerate().filter(|(_, call)| call.count > 0) {
             let errors = call.errors.into_iter().map(|(name, count)| (name.to_owned(), count));
@@ -276,14 +286,17 @@ impl ProgramState {
         }
         let mut files: Vec<_> = self.files.into_iter().collect();
         files.sort_by(|(a, _), (b, _)| (&a.named, &a.resolved).cmp(&(&b.named, &b.resolved)));
-        let files = files.into_iter().map(|(key, state)| FileRecord {
-            path: key.named,
-            resolved: key.resolved,
-            found: state.found,
-            accesses: state.accesses,
-            checks: state.checks,
-            moves: state.moves,
-            own: !state.others,
+        let files = files.into_iter().map(|(key, at)| {
+            let state = std::mem::take(&mut self.states[at]);
+            FileRecord {
+                path: key.named,
+                resolved: key.resolved,
+                found: state.found,
+                accesses: state.accesses,
+                checks: state.checks,
+                moves: state.moves,
+                own: !state.others,
+            }
         });
         let mut endpoints: Vec<_> = self.endpoints.into_iter().collect();
         endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -544,7 +544,7 @@ impl Recorder {
         let plan = self.slots.plan(slot);
         let names = plan.values.iter().map(|value| value.name);
         let pending = self.programs[index].take(index, slot, names, observation);
-        if plan.wants_result || pending.is_conditional() {
+        if plan.wants_result(&event.args) || pending.is_conditional() {
             let of_descriptors = entered.map(Box::new);
             return Next::Result(Pending { of_program: Some(pending), of_descriptors }.into());
         }

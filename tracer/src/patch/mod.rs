@@ -21,7 +21,7 @@ mod threads;
 
 use crate::{
     observe::Event,
-    plan::{Plan, ReadValue},
+    plan::{Plan, ReadValue, SENDTO_ADDRESS},
     recorder::Recorder,
 };
 use filter::Insn;
@@ -545,7 +545,10 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
     if !plan.repeats(&event.args) {
         return None;
     }
-    let values = plan.values.iter().map(in_register).collect::<Option<_>>()?;
+    let mut values = plan.values.iter().map(in_register).collect::<Option<Vec<_>>>()?;
+    if plan.sends_unaddressed(&event.args) {
+        values.push(Value { argument: SENDTO_ADDRESS, wide: true, value: 0 });
+    }
     let manner = match (plan.ends(), plan.copies(&event.args)) {
         (Some(descriptor), _) => Manner::Ends { descriptor },
         (_, Some(descriptor)) => Manner::Copies { descriptor },
