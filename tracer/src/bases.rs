@@ -8,8 +8,8 @@
 //!   it or executes an image; the working directory stays until its process changes it. A call is seen
 //!   before it is performed, and it has been performed when its thread makes the next one: in between,
 //!   nothing of its process is kept or believed, except for the thread itself, which stands still in it.
-//! * Directories have the same paths until any traced process renames, removes, exchanges or mounts one;
-//!   in between, nothing of anybody is.
+//! * Directories have the same paths, and paths lead to the same ones, until any traced process renames,
+//!   removes, exchanges or mounts one, or removes a link; in between, nothing of anybody is.
 //! * Threads of one process have one table and one working directory, and processes have none together.
 //!   Where a call asks for something else (CLONE_FILES without CLONE_THREAD, unshare, setns), or for what
 //!   works without calls (io_uring, and a listener of its own, by which it may give others descriptors),
@@ -20,12 +20,12 @@
 //! Only a descriptor that its process has is held open, and no longer than it does, so that nothing
 //! stays busy for our sake.
 
-use libc::{AT_FDCWD, O_DIRECTORY, RESOLVE_NO_SYMLINKS};
-use model::{Access, Sysno, Text};
+use libc::AT_FDCWD;
+use model::{Access, Sysno, Text, trace::FileKind};
 use nix::errno::Errno;
 use std::{
     cell::RefCell,
-    collections::HashSet,
+    collections::HashMap,
     os::fd::{AsRawFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -35,7 +35,7 @@ use std::{
 const AGE: Duration = Duration::from_millis(50);
 /// How many directories are kept: each takes a descriptor of ours.
 const BOUND: usize = 32;
-/// How many ways from one of them are known to go through no link.
+/// Of how many ways from one of them it is known where they lead.
 const WAYS_BOUND: usize = 4_096;
 
 /// Where a relative path starts.
@@ -71,8 +71,8 @@ pub struct Start {
     /// Its path.
     pub path: Text,
     directory: Directory,
-    /// Ways from it to other directories that go through no link.
-    ways: Mutex<HashSet<Vec<u8>>>,
+    /// Where ways from it lead, when not to where they are named.
+    ways: Mutex<HashMap<Vec<u8>, Option<Text>>>,
 }
 
 #[derive(Debug)]
@@ -108,22 +108,29 @@ impl Start {
         }
     }
 
-    /// That `way`, a path from here, leads to a directory and goes through no link.
+    /// Where `way`, a path from here to a directory, leads: as known, or as `find` says. `None` when it
+    /// leads to where it is named, through no link and never back.
     ///
     /// # Errors
-    /// ELOOP when it goes through one, ENOENT or ENOTDIR when it leads to no directory.
-    pub fn leads_plainly(&self, way: &[u8]) -> nix::Result<()> {
-        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        if way.is_empty() || ways.contains(way) {
-            return Ok(());
+    /// That of `find`.
+    pub fn lead(
+        &self,
+        way: &[u8],
+        find: impl FnOnce() -> nix::Result<Option<Text>>,
+    ) -> nix::Result<Option<Text>> {
+        if way.is_empty() {
+            return Ok(None);
         }
-        let fd = self.fd().ok_or(Errno::EBADF)?;
-        crate::paths::open(fd, way, O_DIRECTORY, RESOLVE_NO_SYMLINKS)?;
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = ways.get(way) {
+            return Ok(known.clone());
+        }
+        let found = find()?;
         if ways.len() >= WAYS_BOUND {
             ways.clear();
         }
-        ways.insert(way.to_vec());
-        Ok(())
+        ways.insert(way.to_vec(), found.clone());
+        Ok(found)
     }
 }
 
@@ -245,18 +252,23 @@ impl Bases {
         self.underway.push(Underway { process, tid, names: false });
     }
 
-    /// What a call does to a file may change the paths of directories, once it is let go.
-    pub fn renamed(&mut self, process: i32, tid: i32, mut accesses: impl Iterator<Item = Access>) {
-        let names = |access: Access| {
-            matches!(
-                access,
-                Access::RenameFrom
-                    | Access::RenameTo
-                    | Access::Exchange
-                    | Access::RemoveDirectory
-                    | Access::Mount
-                    | Access::Root
-            )
+    /// What a call does to a file, and what that was before, may change the paths of directories, once
+    /// it is let go.
+    pub fn renamed(
+        &mut self,
+        process: i32,
+        tid: i32,
+        mut accesses: impl Iterator<Item = (Access, Option<FileKind>)>,
+    ) {
+        let names = |(access, found)| match access {
+            Access::RenameFrom
+            | Access::RenameTo
+            | Access::Exchange
+            | Access::RemoveDirectory
+            | Access::Mount
+            | Access::Root => true,
+            Access::Remove => matches!(found, None | Some(FileKind::Symlink)),
+            _ => false,
         };
         if self.kept && accesses.any(names) {
             self.forget(|_| true);

@@ -564,8 +564,11 @@ impl Recorder {
         let values = observation.map_or(&[][..], |observation| &observation.values);
         self.bases.disturbed(process, event.tid, disturbs, &event.args, values);
         if let Some(observation) = observation {
-            let accesses = observation.files.iter().flat_map(|(_, accesses)| accesses);
-            self.bases.renamed(process, event.tid, accesses.copied());
+            let accesses = observation
+                .files
+                .iter()
+                .flat_map(|(place, accesses)| accesses.iter().map(|access| (*access, place.found)));
+            self.bases.renamed(process, event.tid, accesses);
         }
     }
 
