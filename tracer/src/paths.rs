@@ -128,6 +128,35 @@ impl Namer<'_> {
         Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new(), base })
     }
 
+    /// The same for a path relative to a descriptor `fd` that may be closed by now, or to nothing: then the
+    /// file behind it. It was opened as `opened`, and that has not moved since.
+    ///
+    /// # Errors
+    /// When `opened` lies outside of the process's root.
+    pub fn below(
+        &self,
+        opened: &Text,
+        fd: i32,
+        path: &Text,
+        follow: bool,
+        asks: bool,
+    ) -> nix::Result<Place> {
+        let own = match &self.view.root {
+            Some(root) if root.path.as_bytes() != b"/" => {
+                let own = opened.as_bytes().strip_prefix(root.path.as_bytes());
+                own.filter(|own| own.first() == Some(&b'/')).ok_or(Errno::ENOENT)?
+            }
+            _ => opened.as_bytes(),
+        };
+        let whole = match path.as_bytes() {
+            b"" => Text::from(own),
+            path => Text::from([own, b"/", path].concat()),
+        };
+        let place = self.place(Base::Current, &whole, follow && !path.is_empty(), asks)?;
+        // What is open needs no search.
+        Ok(Place { start: opened.clone(), base: Some(fd), ..place })
+    }
+
     /// Whose a directory is, by its absolute path.
     pub fn owner_of(&self, directory: &Text) -> Option<Owner> {
         let fd = self.open(Base::Current, directory.as_bytes(), directory, true).ok()?;
