@@ -384,6 +384,7 @@ fn paths_are_seen_where_they_pass_as_where_they_stop() {
 #[test]
 fn a_descriptor_means_what_it_meant_at_the_call() {
     looks("descriptors");
+    looks("copies");
 }
 
 #[test]

@@ -26,6 +26,27 @@ pub fn read(tid: i32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
     if read_some(tid, address, buffer)? == length { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
+/// Reads two places at once, each whole.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_both(tid: i32, first: (u64, &mut [u8]), second: (u64, &mut [u8])) -> nix::Result<()> {
+    let place = |(address, buffer): &(u64, &mut [u8])| {
+        let base = usize::try_from(*address).map_err(|_| Errno::EFAULT)?;
+        Ok(RemoteIoVec { base, len: buffer.len() })
+    };
+    let remote = [place(&first)?, place(&second)?];
+    let length = first.1.len() + second.1.len();
+    if !BY_FILE.load(Ordering::Relaxed) {
+        let mut local = [IoSliceMut::new(first.1), IoSliceMut::new(second.1)];
+        if process_vm_readv(Pid::from_raw(tid), &mut local, &remote) == Ok(length) {
+            return Ok(());
+        }
+    }
+    read(tid, first.0, first.1)?;
+    read(tid, second.0, second.1)
+}
+
 fn read_some(tid: i32, address: u64, buffer: &mut [u8]) -> nix::Result<usize> {
     let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
     if !BY_FILE.load(Ordering::Relaxed) {
@@ -107,6 +128,10 @@ mod tests {
         let text = std::ffi::CString::new(long.clone()).unwrap();
         let address = text.as_ptr() as u64;
         assert_eq!(read_string(own_tid(), address, PATH_MAX), Ok(Text::from(long.as_str())));
+        let (mut one, mut other) = ([0; 4], [0; 3]);
+        assert_eq!(read_both(own_tid(), (address, &mut one), (address + 1, &mut other)), Ok(()));
+        assert_eq!((&one[..], &other[..]), (&long.as_bytes()[..4], &long.as_bytes()[1..4]));
+        assert_eq!(read_both(own_tid(), (address, &mut one), (8, &mut other)), Err(Errno::EFAULT));
         assert_eq!(read_string(own_tid(), address, 100), Err(Errno::ENAMETOOLONG));
     }
 

@@ -85,6 +85,31 @@ static void descriptors(void) {
     }
 }
 
+static void copies(void) {
+    for (int i = 0; i < TIMES; i++) {
+        long one = opens(AT_FDCWD, "one", O_RDONLY | O_DIRECTORY);
+        long copy = call4(SYS_fcntl, one, F_DUPFD_CLOEXEC, 3, 0);
+        CHECK(copy > one && closes(one) == 0);
+        CHECK(opens(AT_FDCWD, "two", O_RDONLY | O_DIRECTORY) == one);
+        see(look_at(one, "x", 0)), see(look_at(copy, "x", 0)), see(look_at(copy, "y", 0));
+        CHECK(look_at(copy, "", AT_EMPTY_PATH) == 0 && closes(copy) == 0);
+        // A number that a record opened comes to mean what none did.
+        int pair[2];
+        CHECK(closes(one) == 0 && call4(SYS_pipe2, (long)pair, 0, 0, 0) == 0);
+        long end = pair[0], other = pair[1];
+        CHECK(end == one && look_at(end, "", AT_EMPTY_PATH) == 0 && look_at(end, "x", 0) == -ENOTDIR);
+        CHECK(call4(SYS_dup, end, 0, 0, 0) > other && closes(end) == 0);
+        CHECK(call4(SYS_dup, 0, 0, 0, 0) == one && look_at(one, "", AT_EMPTY_PATH) == 0);
+        CHECK(closes(one) == 0 && closes(other) == 0 && closes(other + 1) == 0);
+        // A file below one that is closed by now, opened below it, and gone itself.
+        long two = opens(AT_FDCWD, "two", O_RDONLY | O_DIRECTORY), file = opens(two, "y", O_RDONLY);
+        CHECK(closes(two) == 0 && look_at(file, "", AT_EMPTY_PATH) == 0 && closes(file) == 0);
+        long below = opens(AT_FDCWD, "link", O_RDONLY | O_DIRECTORY), here = opens(below, ".", O_PATH);
+        CHECK(closes(below) == 0 && look_at(here, "../file", 0) == 0 && look_at(here, "x", 0) == 0);
+        CHECK(call4(SYS_dup2, 0, here, 0, 0) == here && look_at(here, "x", 0) < 0 && closes(here) == 0);
+    }
+}
+
 static void changes(void) {
     char first[32], second[32];
     for (int i = 0; i < TIMES; i++) {
@@ -184,7 +209,7 @@ static void elsewhere(void) {
 
 int main(int count, char **words) {
     static const struct { const char *name; void (*run)(void); } cases[] = {
-        {"places", places},   {"descriptors", descriptors}, {"changes", changes}, {"pointers", pointers},
+        {"places", places},   {"descriptors", descriptors}, {"changes", changes}, {"pointers", pointers}, {"copies", copies},
         {"signals", signals}, {"threads", threads},         {"killed", killed},   {"elsewhere", elsewhere},
     };
     prepare();

@@ -134,6 +134,20 @@ static void paths(void) {
     CHECK(close(deep) == 0);
 }
 
+static void links(void) {
+    CHECK(mkdir("c/deep", 0755) == 0);
+    CHECK(symlink("c", "l") == 0 && symlink("c/deep", "m") == 0);
+    look(AT_FDCWD, "l/in.c.90");
+    look(AT_FDCWD, "m/../in.c.91");
+    look(AT_FDCWD, "c/deep/../in.c.92");
+    CHECK(unlink("l") == 0 && symlink("e", "l") == 0);
+    look(AT_FDCWD, "l/in.e.93");
+    CHECK(unlink("m") == 0 && symlink("e/deep", "m") == 0);
+    look(AT_FDCWD, "m/../in.e.94");
+    CHECK(rename("c/deep", "e/other") == 0);
+    look(AT_FDCWD, "e/other/../in.e.95");
+}
+
 static void shared_table(int number) {
     int own = opened("c");
     CHECK(own == number);
@@ -159,6 +173,7 @@ int main(int argc, char **argv) {
     working_directory();
     descriptors();
     paths();
+    links();
     // The number is free in the next image, and means another directory there.
     char number[16];
     int kept = opened("e");

@@ -8,8 +8,8 @@
 //!   it or executes an image; the working directory stays until its process changes it. A call is seen
 //!   before it is performed, and it has been performed when its thread makes the next one: in between,
 //!   nothing of its process is kept or believed, except for the thread itself, which stands still in it.
-//! * Directories have the same paths until any traced process renames, removes, exchanges or mounts one;
-//!   in between, nothing of anybody is.
+//! * Directories have the same paths, and paths lead to the same ones, until any traced process renames,
+//!   removes, exchanges or mounts one, or removes a link; in between, nothing of anybody is.
 //! * Threads of one process have one table and one working directory, and processes have none together.
 //!   Where a call asks for something else (CLONE_FILES without CLONE_THREAD, unshare, setns), or for what
 //!   works without calls (io_uring, and a listener of its own, by which it may give others descriptors),
@@ -20,12 +20,12 @@
 //! Only a descriptor that its process has is held open, and no longer than it does, so that nothing
 //! stays busy for our sake.
 
-use libc::{AT_FDCWD, O_DIRECTORY, RESOLVE_NO_SYMLINKS};
-use model::{Access, Sysno, Text};
+use libc::AT_FDCWD;
+use model::{Access, Sysno, Text, trace::FileKind};
 use nix::errno::Errno;
 use std::{
     cell::RefCell,
-    collections::HashSet,
+    collections::HashMap,
     os::fd::{AsRawFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -35,7 +35,7 @@ use std::{
 const AGE: Duration = Duration::from_millis(50);
 /// How many directories are kept: each takes a descriptor of ours.
 const BOUND: usize = 32;
-/// How many ways from one of them are known to go through no link.
+/// Of how many ways from one of them it is known where they lead.
 const WAYS_BOUND: usize = 4_096;
 
 /// Where a relative path starts.
@@ -71,8 +71,8 @@ pub struct Start {
     /// Its path.
     pub path: Text,
     directory: Directory,
-    /// Ways from it to other directories that go through no link.
-    ways: Mutex<HashSet<Vec<u8>>>,
+    /// Where ways from it lead, when not to where they are named.
+    ways: Mutex<HashMap<Vec<u8>, Option<Text>>>,
 }
 
 #[derive(Debug)]
@@ -108,22 +108,29 @@ impl Start {
         }
     }
 
-    /// That `way`, a path from here, leads to a directory and goes through no link.
+    /// Where `way`, a path from here to a directory, leads: as known, or as `find` says. `None` when it
+    /// leads to where it is named, through no link and never back.
     ///
     /// # Errors
-    /// ELOOP when it goes through one, ENOENT or ENOTDIR when it leads to no directory.
-    pub fn leads_plainly(&self, way: &[u8]) -> nix::Result<()> {
-        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
-        if way.is_empty() || ways.contains(way) {
-            return Ok(());
+    /// That of `find`.
+    pub fn lead(
+        &self,
+        way: &[u8],
+        find: impl FnOnce() -> nix::Result<Option<Text>>,
+    ) -> nix::Result<Option<Text>> {
+        if way.is_empty() {
+            return Ok(None);
         }
-        let fd = self.fd().ok_or(Errno::EBADF)?;
-        crate::paths::open(fd, way, O_DIRECTORY, RESOLVE_NO_SYMLINKS)?;
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = ways.get(way) {
+            return Ok(known.clone());
+        }
+        let found = find()?;
         if ways.len() >= WAYS_BOUND {
             ways.clear();
         }
-        ways.insert(way.to_vec());
-        Ok(())
+        ways.insert(way.to_vec(), found.clone());
+        Ok(found)
     }
 }
 
@@ -245,18 +252,23 @@ impl Bases {
         self.underway.push(Underway { process, tid, names: false });
     }
 
-    /// What a call does to a file may change the paths of directories, once it is let go.
-    pub fn renamed(&mut self, process: i32, tid: i32, mut accesses: impl Iterator<Item = Access>) {
-        let names = |access: Access| {
-            matches!(
-                access,
-                Access::RenameFrom
-                    | Access::RenameTo
-                    | Access::Exchange
-                    | Access::RemoveDirectory
-                    | Access::Mount
-                    | Access::Root
-            )
+    /// What a call does to a file, and what that was before, may change the paths of directories, once
+    /// it is let go.
+    pub fn renamed(
+        &mut self,
+        process: i32,
+        tid: i32,
+        mut accesses: impl Iterator<Item = (Access, Option<FileKind>)>,
+    ) {
+        let names = |(access, found)| match access {
+            Access::RenameFrom
+            | Access::RenameTo
+            | Access::Exchange
+            | Access::RemoveDirectory
+            | Access::Mount
+            | Access::Root => true,
+            Access::Remove => matches!(found, None | Some(FileKind::Symlink)),
+            _ => false,
         };
         if self.kept && accesses.any(names) {
             self.forget(|_| true);
@@ -349,5 +361,87 @@ impl Bases {
     fn stop(&mut self) {
         self.kept = false;
         self.forget(|_| true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const NO_ARGS: [u64; 6] = [0; 6];
+
+    /// How often a directory is read when it is started from twice, with `between` in between.
+    fn reads(base: Base, between: impl FnOnce(&mut Bases)) -> u32 {
+        let mut bases = Bases::default();
+        bases.keep(true);
+        let count = Cell::new(0);
+        let read = || {
+            count.set(count.get() + 1);
+            Ok(Start::at(Text::from("/a"), None))
+        };
+        bases.entered(1);
+        bases.start(1, base, read).unwrap();
+        between(&mut bases);
+        bases.entered(1);
+        bases.start(1, base, read).unwrap();
+        count.get()
+    }
+
+    #[test]
+    fn a_directory_is_read_once_until_its_number_or_process_changes() {
+        let three = Base::Descriptor(3);
+        let close = |number: u64, process: i32| {
+            let args = [number, 0, 0, 0, 0, 0];
+            move |bases: &mut Bases| {
+                bases.disturbed(process, process, Disturbs::Number(0), &args, &[]);
+            }
+        };
+        assert_eq!(reads(three, |_| {}), 1);
+        assert_eq!(reads(three, close(4, 1)), 1);
+        assert_eq!(reads(three, close(3, 2)), 1, "another's number 3");
+        assert_eq!(reads(three, close(3, 1)), 2);
+        assert_eq!(reads(Base::Current, close(3, 1)), 1);
+        let chdir = |bases: &mut Bases| bases.disturbed(1, 1, Disturbs::Directory, &NO_ARGS, &[]);
+        assert_eq!(reads(Base::Current, chdir), 2);
+        assert_eq!(reads(three, chdir), 1);
+        assert_eq!(reads(three, |bases| bases.descriptors_stand(false)), 2);
+        assert_eq!(reads(three, |_| std::thread::sleep(2 * AGE)), 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_while_another_thread_has_yet_to_change_it() {
+        // Thread 2 of the same process is about to change the directory, and 3 of another to rename one.
+        for (process, tid, names) in [(1, 2, false), (3, 3, true)] {
+            let mut bases = Bases::default();
+            bases.keep(true);
+            bases.entered(tid);
+            if names {
+                bases.renamed(process, tid, [(Access::RenameFrom, None)].into_iter());
+            } else {
+                bases.disturbed(process, tid, Disturbs::Directory, &NO_ARGS, &[]);
+            }
+            let read = || Ok(Start::at(Text::from("/a"), None));
+            let first = bases.start(1, Base::Current, read).unwrap();
+            let second = bases.start(1, Base::Current, read).unwrap();
+            assert!(!Arc::ptr_eq(&first, &second));
+            // Its next call: it has done so.
+            bases.entered(tid);
+            let third = bases.start(1, Base::Current, read).unwrap();
+            assert!(Arc::ptr_eq(&third, &bases.start(1, Base::Current, read).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_table_that_processes_share_ends_it() {
+        let clone = |flags: i32| {
+            move |bases: &mut Bases| {
+                bases.disturbed(1, 1, Disturbs::Shares(0), &NO_ARGS, &[flags as u64]);
+            }
+        };
+        assert_eq!(reads(Base::Current, clone(libc::SIGCHLD)), 1);
+        let thread = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_THREAD;
+        assert_eq!(reads(Base::Current, clone(thread)), 1);
+        assert_eq!(reads(Base::Current, clone(libc::CLONE_FILES)), 2);
     }
 }

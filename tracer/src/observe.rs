@@ -88,11 +88,21 @@ pub struct Observation {
 /// Whom the sender of a signal means; the caller knows the processes.
 pub type FindTarget<'a> = &'a dyn Fn(i32) -> model::KillTarget;
 
-/// Reads everything that `plan` asks for. `path`: the one that the call names, where it was read already.
+/// What is known of a call that was made before.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed<'a> {
+    /// The path that it named.
+    pub path: &'a Text,
+    /// Of the descriptor that this is relative to: the file that was opened as it, when that may be
+    /// closed by now.
+    pub opened: Option<&'a Text>,
+}
+
+/// Reads everything that `plan` asks for; of a call that passed, what it named is known.
 pub fn observe(
     event: &Event,
     plan: &Plan,
-    path: Option<&Text>,
+    passed: Option<Passed<'_>>,
     namer: &Namer<'_>,
     target: FindTarget<'_>,
 ) -> Observation {
@@ -117,8 +127,8 @@ pub fn observe(
         observation.values.push(read);
     }
     for file in plan.files {
-        let path = match (path, event.args[file.param]) {
-            (Some(path), _) => path.clone(),
+        let path = match (passed, event.args[file.param]) {
+            (Some(passed), _) => passed.path.clone(),
             (None, 0) => continue,
             (None, pointer) => match memory::read_string(event.tid, pointer, memory::PATH_MAX) {
                 Ok(path) => path,
@@ -128,7 +138,8 @@ pub fn observe(
                 }
             },
         };
-        observation.file(event, plan, namer, (file, &path), open_flags);
+        let opened = passed.and_then(|passed| passed.opened);
+        observation.file(event, plan, namer, (file, &path, opened), open_flags);
     }
     if sets_id_bit(event, open_flags) {
         observation.marks.insert(Mark::SetsIdBit);
@@ -148,22 +159,25 @@ impl Observation {
         event: &Event,
         plan: &Plan,
         namer: &Namer<'_>,
-        (file, path): (&FileOp, &Text),
+        (file, path, opened): (&FileOp, &Text, Option<&Text>),
         open_flags: Option<u64>,
     ) {
         let base = base_of(event, file.param);
         let mut accesses = file.accesses(&event.args, open_flags);
         let asks = accesses.iter().any(|access| access.asks_the_mode());
-        let place = if path.is_empty() {
-            let empty_path =
-                plan.at_flags.is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
-            match base {
-                Base::Descriptor(fd) if empty_path => namer.descriptor(fd, asks),
-                // ENOENT for the program: it names nothing.
-                _ => return,
+        let follow = file.follows(&event.args, open_flags);
+        let may_be_empty =
+            plan.at_flags.is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
+        let is_absolute = path.as_bytes().first() == Some(&b'/');
+        let place = match (base, opened) {
+            // ENOENT for the program: it names nothing.
+            (Base::Current, _) if path.is_empty() => return,
+            (Base::Descriptor(_), _) if path.is_empty() && !may_be_empty => return,
+            (Base::Descriptor(fd), Some(opened)) if !is_absolute => {
+                namer.below(opened, fd, path, follow, asks)
             }
-        } else {
-            namer.place(base, path, file.follows(&event.args, open_flags), asks)
+            (Base::Descriptor(fd), _) if path.is_empty() => namer.descriptor(fd, asks),
+            _ => namer.place(base, path, follow, asks),
         };
         let Ok(place) = place else { return };
         // Opening a directory to read it is listing it.

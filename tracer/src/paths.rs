@@ -9,8 +9,8 @@ use crate::{
     checks::{Credentials, Owner},
 };
 use libc::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_NOFOLLOW, O_PATH,
-    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY,
+    O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
 };
 use model::{Text, capability::Check, trace::FileKind};
 use nix::{
@@ -128,6 +128,35 @@ impl Namer<'_> {
         Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new(), base })
     }
 
+    /// The same for a path relative to a descriptor `fd` that may be closed by now, or to nothing: then the
+    /// file behind it. It was opened as `opened`, and that has not moved since.
+    ///
+    /// # Errors
+    /// When `opened` lies outside of the process's root.
+    pub fn below(
+        &self,
+        opened: &Text,
+        fd: i32,
+        path: &Text,
+        follow: bool,
+        asks: bool,
+    ) -> nix::Result<Place> {
+        let own = match &self.view.root {
+            Some(root) if root.path.as_bytes() != b"/" => {
+                let own = opened.as_bytes().strip_prefix(root.path.as_bytes());
+                own.filter(|own| own.first() == Some(&b'/')).ok_or(Errno::ENOENT)?
+            }
+            _ => opened.as_bytes(),
+        };
+        let whole = match path.as_bytes() {
+            b"" => Text::from(own),
+            path => Text::from([own, b"/", path].concat()),
+        };
+        let place = self.place(Base::Current, &whole, follow && !path.is_empty(), asks)?;
+        // What is open needs no search.
+        Ok(Place { start: opened.clone(), base: Some(fd), ..place })
+    }
+
     /// Whose a directory is, by its absolute path.
     pub fn owner_of(&self, directory: &Text) -> Option<Owner> {
         let fd = self.open(Base::Current, directory.as_bytes(), directory, true).ok()?;
@@ -206,7 +235,7 @@ impl Namer<'_> {
         asks: bool,
     ) -> (Option<Text>, Looked) {
         if let Some(looked) = self.look_plainly(start, path.as_bytes(), named, follow, asks) {
-            return (None, looked);
+            return looked;
         }
         match self.open(base, path.as_bytes(), named, follow) {
             Ok(fd) => {
@@ -222,8 +251,8 @@ impl Namer<'_> {
         }
     }
 
-    /// The same for a path that goes through no link and never back: what it leads to, or would, lies
-    /// where it is named, and the kernel need not be asked where. `None` when it may lie elsewhere.
+    /// The same for a name in a directory of which it is known where it lies: of a name that is no link,
+    /// or not followed, the kernel need not be asked. `None` when it may lie elsewhere.
     fn look_plainly(
         &self,
         start: &Start,
@@ -231,30 +260,64 @@ impl Namer<'_> {
         named: &Text,
         follow: bool,
         asks: bool,
-    ) -> Option<Looked> {
-        let goes_back = path.split(|&byte| byte == b'/').any(|part| part == b"..");
-        let of_process = OF_PROCESS.iter().any(|prefix| named.as_bytes().starts_with(prefix));
-        if goes_back || of_process || self.view.root.is_some() {
+    ) -> Option<(Option<Text>, Looked)> {
+        if is_of_process(named.as_bytes()) || self.view.root.is_some() {
             return None;
         }
         let directory = start.fd()?;
-        if let Some(way) = way_to_name(path) {
-            let seen = Seen::At(directory, path);
-            return match start.leads_plainly(way).and_then(|()| seen.stat()) {
-                Ok(stat) if follow && kind(&stat) == FileKind::Symlink => None,
-                Ok(stat) => Some(Looked::There(Some(kind(&stat)), self.owner(&stat, seen, asks))),
-                // A link before what is missing would have been ELOOP.
-                Err(Errno::ENOENT | Errno::ENOTDIR) => Some(Looked::Absent),
-                Err(_) => None,
-            };
+        let Some((way, name)) = way_to_name(path) else {
+            return self.look_by_opening(directory, path, follow, asks);
+        };
+        let led = match start.lead(way, || self.lead(directory, way)) {
+            Ok(led) => led,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Some((None, Looked::Absent)),
+            Err(_) => return None,
+        };
+        let seen = Seen::At(directory, path);
+        let looked = match seen.stat() {
+            Ok(stat) if follow && kind(&stat) == FileKind::Symlink => return None,
+            Ok(stat) => Looked::There(Some(kind(&stat)), self.owner(&stat, seen, asks)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Looked::Absent,
+            Err(_) => return None,
+        };
+        Some((led.map(|directory| join(&directory, name)), looked))
+    }
+
+    /// Where a way to a directory leads; `None` when to where it is named.
+    ///
+    /// # Errors
+    /// ENOENT or ENOTDIR when there is none and no link on the way; another when it has no path.
+    fn lead(&self, from: i32, way: &[u8]) -> nix::Result<Option<Text>> {
+        if !goes_back(way) {
+            match open(from, way, O_DIRECTORY, RESOLVE_NO_SYMLINKS) {
+                Err(Errno::ELOOP) => {}
+                opened => return opened.map(|_| None),
+            }
+        }
+        let opened = open(from, way, O_DIRECTORY, RESOLVE_NO_MAGICLINKS);
+        let path = opened.ok().and_then(|fd| self.path_of(&fd));
+        path.filter(|path| !is_of_process(path.as_bytes())).map(Some).ok_or(Errno::ELOOP)
+    }
+
+    /// The same for a path that does not end with a name, and goes through no link and never back.
+    fn look_by_opening(
+        &self,
+        from: i32,
+        path: &[u8],
+        follow: bool,
+        asks: bool,
+    ) -> Option<(Option<Text>, Looked)> {
+        if goes_back(path) {
+            return None;
         }
         let flags = if follow { 0 } else { O_NOFOLLOW };
-        match open(directory, path, flags, RESOLVE_NO_SYMLINKS) {
+        match open(from, path, flags, RESOLVE_NO_SYMLINKS) {
             Ok(fd) => {
                 let (kind, owner) = self.facts(Seen::Open(&fd), asks);
-                Some(Looked::There(kind, owner))
+                Some((None, Looked::There(kind, owner)))
             }
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Some(Looked::Absent),
+            // A link before what is missing would have been ELOOP.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Some((None, Looked::Absent)),
             Err(_) => None,
         }
     }
@@ -463,15 +526,20 @@ fn join(directory: &Text, name: &[u8]) -> Text {
     Text::from([directory.as_bytes(), separator, name].concat())
 }
 
-/// The way to the directory that holds the last component of a path, empty where that is where the path
-/// starts. `None` when a component says something else than a name, or the path says that it is a
-/// directory.
-fn way_to_name(path: &[u8]) -> Option<&[u8]> {
+/// A path's last component, and the way to the directory that holds it, which is empty where that is
+/// where the path starts. `None` when the last component is no name, or a component is not there, which
+/// says that what is before it is a directory.
+fn way_to_name(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
     let (way, name) = (&path[..at.saturating_sub(1)], &path[at..]);
     let mut parts = way.strip_prefix(b"/").unwrap_or(way).split(|&byte| byte == b'/');
-    let is_name = |part: &[u8]| !part.is_empty() && part != b"." && part != b"..";
-    (is_name(name) && (way.is_empty() || parts.all(is_name))).then_some(way)
+    let is_part = |part: &[u8]| !part.is_empty() && part != b".";
+    let plain = is_part(name) && name != b".." && (way.is_empty() || parts.all(is_part));
+    plain.then_some((way, name))
+}
+
+fn goes_back(path: &[u8]) -> bool {
+    path.split(|&byte| byte == b'/').any(|part| part == b"..")
 }
 
 fn stat_at(directory: i32, path: &[u8], flags: i32) -> nix::Result<FileStat> {

@@ -189,6 +189,16 @@ impl Plan {
         }
     }
 
+    /// The argument with the descriptor of which a plain call makes another one, at a number that is free.
+    pub fn copies(&self, args: &[u64; 6]) -> Option<usize> {
+        let duplicates = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC];
+        match self.sysno.name() {
+            Some("dup") => Some(0),
+            Some("fcntl") if duplicates.contains(&(args[1] as i32)) => Some(0),
+            _ => None,
+        }
+    }
+
     /// The path that a call looks at, when that is all it does: no file becomes another one by it. What
     /// it saw can be read as well a while later, if no other call has changed it since.
     pub fn names(&self, args: &[u64; 6]) -> Option<Named> {
@@ -203,7 +213,8 @@ impl Plan {
         let params = self.sysno.call().map_or(&[][..], |call| call.params);
         let path = file.param;
         let output = output.map(|behind| path + behind);
-        Some(Named { path, base: base_argument(params, path), output })
+        let opens = self.open_flags.is_some();
+        Some(Named { path, base: base_argument(params, path), output, opens })
     }
 }
 
@@ -222,6 +233,8 @@ pub struct Named {
     pub base: Option<usize>,
     /// The argument with the address that the call writes to: the path itself may be there.
     pub output: Option<usize>,
+    /// Whether its result is a descriptor.
+    pub opens: bool,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All

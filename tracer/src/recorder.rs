@@ -10,7 +10,7 @@ use crate::{
     checks::{Credentials, Directories, Looker, user_namespace},
     descriptors::{Entered, Follower, Who},
     modules,
-    observe::{Event, Observation, observe, sets_filter},
+    observe::{Event, Observation, Passed, observe, sets_filter},
     paths::{Namer, View, is_of_process},
     plan::{Plan, ReadValue, Slots, Special},
     privileges::privileged,
@@ -115,6 +115,8 @@ pub struct Recorder {
     generation: u64,
     /// The directories that paths started from.
     bases: Bases,
+    /// Where the file lies that a call which passed has opened.
+    seen_at: Option<Text>,
     privileges_kept: bool,
     sees_denied: bool,
     calls: u64,
@@ -142,6 +144,7 @@ impl Recorder {
             users: None,
             generation: 0,
             bases: Bases::default(),
+            seen_at: None,
             privileges_kept,
             sees_denied,
             calls: 0,
@@ -480,18 +483,25 @@ impl Recorder {
         self.call_with(event, None, valid)
     }
 
-    /// Records a call that was made before, and passed: the path that it named, and the kernel's answer
-    /// where there was one. What it saw is looked at now.
-    pub fn passed_by(&mut self, event: &Event, path: Option<&Text>, result: Option<i64>) {
-        if let Next::Result(pending) = self.call_with(event, path, || true) {
+    /// Records a call that was made before, and passed, with the kernel's answer where there was one. What
+    /// it saw is looked at now. Where the file lies that it opened, if that is what it did.
+    pub fn passed_by(
+        &mut self,
+        event: &Event,
+        passed: Option<Passed<'_>>,
+        result: Option<i64>,
+    ) -> Option<Text> {
+        self.seen_at = None;
+        if let Next::Result(pending) = self.call_with(event, passed, || true) {
             self.result(*pending, result);
         }
+        self.seen_at.take()
     }
 
     fn call_with(
         &mut self,
         event: &Event,
-        path: Option<&Text>,
+        passed: Option<Passed<'_>>,
         valid: impl FnOnce() -> bool,
     ) -> Next {
         let slot = self.slots.of(event.sysno);
@@ -517,7 +527,13 @@ impl Recorder {
             let entered = self.named(entered, None);
             return self.awaits(entered);
         }
-        let Some(observation) = self.read(event, path, process, slot) else { return Next::Proceed };
+        let Some(observation) = self.read(event, passed, process, slot) else {
+            return Next::Proceed;
+        };
+        if passed.is_some() && self.slots.plan(slot).open_flags.is_some() {
+            let place = observation.files.first().map(|(place, _)| place);
+            self.seen_at = place.map(|at| at.resolved.as_ref().unwrap_or(&at.named).clone());
+        }
         self.disturbed(event, process, slot, Some(&observation));
         if !valid() {
             return Next::Proceed;
@@ -548,8 +564,11 @@ impl Recorder {
         let values = observation.map_or(&[][..], |observation| &observation.values);
         self.bases.disturbed(process, event.tid, disturbs, &event.args, values);
         if let Some(observation) = observation {
-            let accesses = observation.files.iter().flat_map(|(_, accesses)| accesses);
-            self.bases.renamed(process, event.tid, accesses.copied());
+            let accesses = observation
+                .files
+                .iter()
+                .flat_map(|(place, accesses)| accesses.iter().map(|access| (*access, place.found)));
+            self.bases.renamed(process, event.tid, accesses);
         }
     }
 
@@ -636,7 +655,7 @@ impl Recorder {
     fn read(
         &mut self,
         event: &Event,
-        path: Option<&Text>,
+        passed: Option<Passed<'_>>,
         process: i32,
         slot: usize,
     ) -> Option<Observation> {
@@ -657,7 +676,7 @@ impl Recorder {
             Some(inside) => kill_target_inside(threads, inside, process, argument),
             None => kill_target(threads, process, argument),
         };
-        let mut observation = observe(event, plan, path, &namer, &target);
+        let mut observation = observe(event, plan, passed, &namer, &target);
         observation.own = (state.id == 0).then_some(state.inner);
         state.elsewhere |= observation.files.iter().any(|(place, accesses)| {
             let at = place.resolved.as_ref().unwrap_or(&place.named);

@@ -24,9 +24,10 @@ const STUBS: u64 = 0x7f80_0000;
 const STUBS_SIZE: u64 = 0x40_0000;
 const SLOTS: u64 = STUBS + STUBS_SIZE;
 const DOORS: u64 = SLOTS + 0x1_0000;
-/// Where the ends of stubs that record a path begin: one for each register that a path can be in.
+/// Where the ends of stubs that record a path begin: one for each register that a path can be in,
+/// and one for none.
 pub const TAILS: u64 = DOORS + 0x1_0000;
-/// How far the second tail lies behind the first, and its end behind it.
+/// How far apart they lie.
 pub const TAIL_SIZE: u64 = 0x200;
 /// Where what the traced program writes begins.
 pub const WRITABLE: u64 = 0x7fd0_0000;
@@ -43,6 +44,8 @@ pub const HEAD: u64 = CLOSED + 8;
 /// A bit for each of the first [`DESCRIPTORS`] descriptors: whether a record in the ring means the file
 /// behind it.
 pub const MEANT: u64 = CLOSED + 64;
+/// A bit for each of them: whether it is what the last record says which opened that number.
+pub const OPENED: u64 = MEANT + DESCRIPTORS as u64 / 8;
 /// For how many descriptors there are bits.
 pub const DESCRIPTORS: u32 = 1024;
 const COUNTERS: u64 = WRITABLE + 0x1000;
@@ -125,8 +128,8 @@ mod tests {
         assert_eq!(owner(STUBS - 1), None);
         assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
         assert!(counter(last, 15) + 8 == RING);
-        const { assert!(TAILS + 2 * TAIL_SIZE <= NUMBER) };
-        const { assert!(MEANT + DESCRIPTORS as u64 / 8 <= COUNTERS) };
+        const { assert!(TAILS + 3 * TAIL_SIZE <= NUMBER) };
+        const { assert!(OPENED + DESCRIPTORS as u64 / 8 <= COUNTERS) };
         const { assert!(AREA.end <= 0x7fff_8000) };
     }
 

@@ -34,6 +34,18 @@ pub enum If {
     Above = 0x87,
 }
 
+/// What is done to a bit: the last byte of its instruction. CF is what it was.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub enum Bit {
+    /// Nothing.
+    Test = 0xa3,
+    /// It is set.
+    Set = 0xab,
+    /// It is cleared.
+    Reset = 0xb3,
+}
+
 impl Code {
     /// Nothing yet, to lie at `address`.
     pub fn at(address: u64) -> Code {
@@ -117,12 +129,11 @@ impl Code {
         Some(())
     }
 
-    /// `bt` or `bts REGISTER,ADDRESS`: the bit of an argument's lower half.
-    pub fn bit_of_argument(&mut self, sets: bool, argument: usize, address: u64) -> Option<()> {
+    /// `bt`, `bts` or `btr REGISTER,ADDRESS`: the bit of an argument's lower half.
+    pub fn bit_of_argument(&mut self, bit: Bit, argument: usize, address: u64) -> Option<()> {
         let (high, register) = *ARGUMENTS.get(argument)?;
         let rex = 0x40 | high << 2;
-        let operation = if sets { 0xab } else { 0xa3 };
-        self.put_with(&[rex, 0x0f, operation, 0x04 | register << 3, 0x25], address);
+        self.put_with(&[rex, 0x0f, bit as u8, 0x04 | register << 3, 0x25], address);
         Some(())
     }
 

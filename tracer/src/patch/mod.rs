@@ -175,6 +175,7 @@ impl Patcher {
         if let Ring::Read(read) = &mut copy.ring {
             *read = 0;
         }
+        copy.files.clear();
         copy.keep_what_is_there(tid);
         copy.set_base(tid);
         if copy.opened && !copy.closed {
@@ -548,9 +549,10 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
     if plan.sends_unaddressed(&event.args) {
         values.push(Value { argument: SENDTO_ADDRESS, wide: true, value: 0 });
     }
-    let manner = match plan.ends() {
-        Some(descriptor) => Manner::Ends { descriptor },
-        None => Manner::Counts,
+    let manner = match (plan.ends(), plan.copies(&event.args)) {
+        (Some(descriptor), _) => Manner::Ends { descriptor },
+        (_, Some(descriptor)) => Manner::Copies { descriptor },
+        _ => Manner::Counts,
     };
     Some(Sort { number, values, manner })
 }

@@ -9,18 +9,23 @@
 
 use super::{
     Patcher, area,
-    memory::Code,
+    memory::{self, Code},
     ring::{self, Reads, Record},
     space::{Ring, Space},
     stub::Manner,
     tail::{self, Stage, Tail},
 };
-use crate::{descriptors::clone_flags, observe::Event, paths::is_of_process, recorder::Recorder};
+use crate::{
+    descriptors::clone_flags,
+    observe::{Event, Passed},
+    paths::is_of_process,
+    recorder::Recorder,
+};
 use libc::user_regs_struct;
-use model::Text;
+use model::{Sysno, Text};
 use nix::{sys::ptrace, unistd::Pid};
 use std::sync::LazyLock;
-use supervisor::{memory, procfs};
+use supervisor::procfs;
 
 static TAILS: LazyLock<Vec<Tail>> =
     LazyLock::new(|| tail::PATHS.into_iter().filter_map(Tail::new).collect());
@@ -100,7 +105,7 @@ impl Patcher {
         self.replay(process, false, recorder);
         let Some(space) = self.space(process) else { return };
         if matches!(space.ring, Ring::Read(_)) {
-            let _ = super::write(process, area::PATHS_CLOSED, &[1]);
+            let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
         }
         space.ring = Ring::Closed;
     }
@@ -110,60 +115,56 @@ impl Patcher {
     pub fn replay(&mut self, process: i32, stands: bool, recorder: &mut Recorder) -> bool {
         let Some(space) = self.space(process) else { return false };
         let Ring::Read(read) = space.ring else { return false };
-        let head = match ring::head(process) {
-            Ok(Some(0)) if read == 0 => return false,
-            Ok(Some(head)) if head >= read => head,
-            Ok(_) => {
+        let bytes = match ring::since(process, read) {
+            Ok(Some((0, _))) => return false,
+            Ok(Some((_, bytes))) => bytes,
+            Ok(None) => {
                 self.spoilt(process, recorder);
                 return false;
             }
             Err(_) => return false,
         };
-        let mut bytes = vec![0; (head - read) as usize];
-        if memory::read(process, area::RING + read, &mut bytes).is_err() {
-            return false;
-        }
-        let mut done = read;
-        // A descriptor that a record means is not closed until it was read.
+        // A descriptor that a record means is what it was.
         recorder.descriptors_stand(true);
-        for record in Record::all(&bytes) {
-            // Its call is still being made.
-            let Some(owner) = record.owner() else { break };
-            let Some(call) = call_of(space, owner) else {
-                recorder.descriptors_stand(false);
-                self.spoilt(process, recorder);
-                return false;
-            };
-            let event = call.event(process, record.arguments());
-            let path = Text::from(record.path());
-            recorder.passed_by(&event, Some(&path), result(record.result()));
-            done += ring::RECORD;
-        }
+        let done = replay_all(space, process, &bytes, recorder);
         recorder.descriptors_stand(false);
-        space.ring = Ring::Read(done);
+        let Some(done) = done else {
+            self.spoilt(process, recorder);
+            return false;
+        };
+        space.ring = Ring::Read(read + done);
         if stands {
-            self.rewind(process, 0);
+            self.rewind(process);
         }
         true
     }
 
-    /// Sets where the next record is written; from the beginning, no descriptor is meant any more.
-    fn rewind(&mut self, process: i32, head: u64) {
+    /// Empties the ring: no descriptor is meant any more, or known by what opened it.
+    fn rewind(&mut self, process: i32) {
         let Some(space) = self.space(process) else { return };
-        let Ring::Read(read) = &mut space.ring else { return };
-        *read = head.min(*read);
-        let mut bytes = head.to_le_bytes().to_vec();
-        if head == 0 {
-            bytes.resize((area::MEANT - area::HEAD) as usize + area::DESCRIPTORS as usize / 8, 0);
+        if !matches!(space.ring, Ring::Read(_)) {
+            return;
         }
-        let _ = super::write(process, area::HEAD, &bytes);
+        space.ring = Ring::Read(0);
+        space.files.clear();
+        let bytes = [0; (area::OPENED - area::HEAD) as usize + area::DESCRIPTORS as usize / 8];
+        let _ = memory::write_data(process, area::HEAD, &bytes);
+    }
+
+    /// Takes the record at `offset`, the last one, out of the ring, which is read then. The thread may
+    /// still read in the record.
+    fn take_back(&mut self, process: i32, offset: u64, recorder: &mut Recorder) {
+        let _ = memory::write_data(process, area::HEAD, &offset.to_le_bytes());
+        if !self.replay(process, true, recorder) {
+            self.rewind(process);
+        }
     }
 
     fn spoilt(&mut self, process: i32, recorder: &mut Recorder) {
         recorder.note("a program wrote where its calls are recorded: record it with --no-patch");
         if let Some(space) = self.space(process) {
             space.ring = Ring::Closed;
-            let _ = super::write(process, area::PATHS_CLOSED, &[1]);
+            let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
         }
     }
 
@@ -183,7 +184,7 @@ impl Patcher {
         let call = call.event(event.tid, event.args);
         recorder.passed_by(&call, None, result(saved.result));
         self.follow(process, recorder);
-        self.rewind(process, rbx as u64);
+        self.take_back(process, rbx as u64, recorder);
         true
     }
 
@@ -232,30 +233,68 @@ impl Patcher {
             recorder.passed_by(&event, None, result(answer));
         }
         if stage != Some(Stage::Stopped) && !is_read {
-            self.rewind(process, offset);
+            self.take_back(process, offset, recorder);
         }
         ptrace::setregs(pid, regs).is_ok()
     }
 }
 
-/// A call that passes: where it goes on, and which.
-#[derive(Debug, Clone, Copy)]
-struct Passed {
-    after: u64,
-    sysno: model::Sysno,
+/// Records what is finished of these records: so many bytes. `None` when one is of no stub.
+fn replay_all(
+    space: &mut Space,
+    process: i32,
+    bytes: &[u8],
+    recorder: &mut Recorder,
+) -> Option<u64> {
+    let mut done = 0;
+    for record in Record::all(bytes) {
+        // Its call is still being made.
+        let Some(owner) = record.owner() else { break };
+        let call = call_of(space, owner)?;
+        let event = call.event(process, record.arguments());
+        let base = call.base.map(|at| event.args[at] as i32);
+        let opened = match base.filter(|_| record.is_below_opened()) {
+            Some(base) => Some(space.files.get(&base)?),
+            None => None,
+        };
+        let path = Text::from(record.path());
+        let passed = call.names.then_some(Passed { path: &path, opened });
+        let at = recorder.passed_by(&event, passed, result(record.result()));
+        let at = if call.names { at } else { opened.cloned() };
+        if let (Some(at), Ok(fd @ 0..)) = (at, i32::try_from(record.result())) {
+            space.files.insert(fd, at);
+        }
+        done += ring::RECORD;
+    }
+    Some(done)
 }
 
-impl Passed {
+/// A call that passes: where it goes on, and which.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    after: u64,
+    sysno: Sysno,
+    /// The argument with the descriptor that it is relative to, or copies.
+    base: Option<usize>,
+    /// It has a path.
+    names: bool,
+}
+
+impl Call {
     fn event(self, tid: i32, arguments: [u64; 6]) -> Event {
         Event::new(tid, self.sysno, arguments, self.after)
     }
 }
 
-fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Passed> {
+fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Call> {
     let block = space.blocks.get(block)?;
     let passing = block.passing.get(variant)?;
-    let names = matches!(passing.sort.manner, Manner::Names(_));
-    names.then_some(Passed { after: block.call + 2, sysno: passing.sysno })
+    let (base, names) = match passing.sort.manner {
+        Manner::Names(named) => (named.base, true),
+        Manner::Copies { descriptor } => (Some(descriptor), false),
+        Manner::Counts | Manner::Ends { .. } => return None,
+    };
+    Some(Call { after: block.call + 2, sysno: passing.sysno, base, names })
 }
 
 /// The kernel's answer, where it is one: not that a call is to be made again (ERESTARTSYS to
@@ -272,8 +311,8 @@ fn arguments(regs: &user_regs_struct) -> [u64; 6] {
 
 fn write_tails(process: i32) -> Option<()> {
     let code = Code::of(process).ok()?;
-    for (argument, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
-        code.write(tail::address(argument)?, &tail.code).ok()?;
+    for (path, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
+        code.write(tail::address(path)?, &tail.code).ok()?;
     }
     Some(())
 }

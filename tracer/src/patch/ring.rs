@@ -7,7 +7,7 @@ use supervisor::memory;
 
 /// A record has this many bytes.
 pub const RECORD: u64 = 0x100;
-/// Which stub made it: block * VARIANTS + variant, and [`UNFINISHED`].
+/// Which stub made it: block * VARIANTS + variant, and the flags below.
 pub const ID: u64 = 0;
 /// rbx as it was: it holds the record's place meanwhile.
 pub const OLD_RBX: u64 = 8;
@@ -23,6 +23,11 @@ pub const PATH: u64 = 80;
 pub const PATH_SIZE: u64 = RECORD - PATH;
 /// Its call has not returned, or its path is not there yet.
 pub const UNFINISHED: u32 = 1 << 31;
+/// The descriptor that its path is relative to was opened by an earlier record.
+pub const BELOW_OPENED: u32 = 1 << 30;
+/// Its result is a descriptor.
+pub const OPENS: u32 = 1 << 29;
+const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,11 @@ impl<'a> Record<'a> {
         (id & UNFINISHED == 0).then_some(owner(id))
     }
 
+    /// Whether an earlier record opened the descriptor that its path is relative to.
+    pub fn is_below_opened(self) -> bool {
+        self.word(ID) as u32 & BELOW_OPENED != 0
+    }
+
     /// The arguments.
     pub fn arguments(self) -> [u64; 6] {
         std::array::from_fn(|index| self.word(ARGUMENTS + 8 * index as u64))
@@ -63,7 +73,7 @@ impl<'a> Record<'a> {
 }
 
 fn owner(id: u32) -> (usize, usize) {
-    let id = (id & !UNFINISHED) as usize;
+    let id = (id & !FLAGS) as usize;
     (id / area::VARIANTS as usize, id % area::VARIANTS as usize)
 }
 
@@ -76,6 +86,26 @@ pub fn id(block: usize, variant: usize) -> u32 {
 pub fn head(tid: i32) -> nix::Result<Option<u64>> {
     let head = memory::read_u64(tid, area::HEAD)?;
     Ok(is_place(head).then_some(head))
+}
+
+/// So many records are read with the ring's head: as many as there mostly are.
+const GUESS: u64 = 8;
+
+/// The records of the ring from `read` on, and where it ends. `None` when that cannot be: the program wrote
+/// there.
+pub fn since(tid: i32, read: u64) -> nix::Result<Option<(u64, Vec<u8>)>> {
+    let guess = (GUESS * RECORD).min(RING_SIZE.saturating_sub(read));
+    let (mut head, mut bytes) = ([0; 8], vec![0; guess as usize]);
+    memory::read_both(tid, (area::HEAD, &mut head), (RING + read, &mut bytes))?;
+    let head = u64::from_le_bytes(head);
+    if !is_place(head) || head < read {
+        return Ok(None);
+    }
+    bytes.resize((head - read) as usize, 0);
+    if head - read > guess {
+        memory::read(tid, RING + read + guess, &mut bytes[guess as usize..])?;
+    }
+    Ok(Some((head, bytes)))
 }
 
 /// Whether a record can begin, or the ring end, so far in it.

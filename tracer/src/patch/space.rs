@@ -4,7 +4,7 @@ use super::{
     area,
     stub::{Moved, Place, Sort, Stub},
 };
-use model::Sysno;
+use model::{Sysno, Text};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use supervisor::{memory, procfs::Mapping};
 
@@ -78,6 +78,8 @@ pub struct Space {
     pub closed: bool,
     /// What is read of its ring.
     pub ring: Ring,
+    /// The files that records opened which were read and are still in the ring, by descriptor.
+    pub files: HashMap<i32, Text>,
     /// Its threads did not let it be rewritten: for how many more stops that is believed.
     pub deaf_for: u32,
     /// For how many the next time.

@@ -26,16 +26,21 @@
 //!         je   original
 //!         cmp  %rdx,%rsi              or is what it sees written over it?
 //!         je   original
-//!         cmp  $AT_FDCWD,%edi         relative to a descriptor: the record means that, and closing it
-//!         je   1f                     stops
-//!         cmp  $1023,%edi
-//!         ja   original
-//!         bts  %edi,MEANT
-//! 1:      mov  HEAD,%ecx              is there room?
+//!         mov  HEAD,%ecx              is there room?
 //!         cmp  $RING_SIZE,%ecx
 //!         jae  original
 //!         mov  %rbx,OLD_RBX(%rcx)
 //!         movl $ID|UNFINISHED,ID(%rcx)
+//!         cmp  $AT_FDCWD,%edi         relative to a descriptor,
+//!         je   2f
+//!         cmp  $1023,%edi
+//!         ja   original
+//!         bt   %edi,OPENED            which an earlier record opened?
+//!         jc   1f
+//!         bts  %edi,MEANT             if not, closing it stops
+//!         jmp  2f
+//! 1:      orl  $BELOW_OPENED,ID(%rcx)
+//! 2:
 //!         mov  %ecx,%ebx
 //!         add  $RECORD,%ecx
 //!         mov  %ecx,HEAD
@@ -46,7 +51,7 @@
 
 use super::{
     area,
-    code::{Code, If, Jump},
+    code::{Bit, Code, If, Jump},
     ring, tail,
 };
 use crate::plan::Named;
@@ -86,6 +91,11 @@ pub enum Manner {
     },
     /// Records it with its path.
     Names(Named),
+    /// Counts it, unless a record opened the descriptor that it copies: then it is recorded too.
+    Copies {
+        /// The argument with the descriptor.
+        descriptor: usize,
+    },
 }
 
 /// One instruction that moved into the stub.
@@ -115,14 +125,58 @@ pub struct Stub {
     moved: Vec<(u64, u64)>,
     /// Where the tests begin.
     test: u64,
-    /// From where on rbx has the place of a record.
-    takes: Option<u64>,
-    /// The system-call instruction.
-    syscall: u64,
-    /// The jump back.
-    back: Range<u64>,
+    ways: Ways,
+}
+
+/// The ways through a stub.
+#[derive(Debug, Clone)]
+struct Ways {
     /// The site's own call.
     call: u64,
+    /// On which it is counted.
+    counts: Option<Way>,
+    /// On which it is recorded, and from where on rbx has the place of the record.
+    records: Option<(u64, Way)>,
+}
+
+/// The call that passes, and what follows it.
+#[derive(Debug, Clone)]
+struct Way {
+    /// The system-call instruction.
+    syscall: u64,
+    /// The way back.
+    back: Range<u64>,
+}
+
+impl Ways {
+    fn counts(&mut self, code: &mut Code, counter: u64) {
+        // lock incq COUNTER
+        code.put_with(&[0xf0, 0x48, 0xff, 0x04, 0x25], counter);
+        let syscall = code.here();
+        code.put(&[0x0f, 0x05]);
+        let back = code.here();
+        code.jump_far(self.call + 2);
+        self.counts = Some(Way { syscall, back: back..code.here() });
+    }
+
+    /// `take`: takes the place of the record.
+    fn records(
+        &mut self,
+        code: &mut Code,
+        path: Option<usize>,
+        take: impl FnOnce(&mut Code) -> Option<u64>,
+    ) -> Option<()> {
+        let takes = take(code)?;
+        let syscall = code.here();
+        code.put(&[0x0f, 0x05]);
+        let back = code.here();
+        // movabs $RETURN,%rcx
+        code.put(&[0x48, 0xb9]);
+        code.put(&(self.call + 2).to_le_bytes());
+        code.jump_near(None, tail::address(path)?);
+        self.records = Some((takes, Way { syscall, back: back..code.here() }));
+        Some(())
+    }
 }
 
 impl Stub {
@@ -151,38 +205,36 @@ impl Stub {
             misses.push(code.jump_if(If::NotEqual));
         }
         let mut stops = Vec::new();
-        let names = match sort.manner {
-            Manner::Counts => None,
-            Manner::Ends { descriptor } => {
-                spare_what_is_meant(&mut code, descriptor, &mut stops)?;
-                None
-            }
-            Manner::Names(named) => Some(named),
-        };
+        if let Manner::Ends { descriptor } = sort.manner {
+            spare_what_is_meant(&mut code, descriptor, &mut stops)?;
+        }
         // cmpb $0,CLOSED, or cmpw with the byte behind it
-        let compare: &[u8] = if names.is_some() { &[0x66, 0x83] } else { &[0x80] };
+        let named = matches!(sort.manner, Manner::Names(_));
+        let compare: &[u8] = if named { &[0x66, 0x83] } else { &[0x80] };
         code.put_with(&[compare, &[0x3c, 0x25]].concat(), area::CLOSED);
         code.put(&[0]);
         stops.push(code.jump_if(If::NotEqual));
-        let mut takes = None;
-        if let Some(named) = names {
-            takes = Some(begin_record(&mut code, (block, variant), named, &mut stops)?);
-        } else {
-            // lock incq COUNTER
-            code.put_with(&[0xf0, 0x48, 0xff, 0x04, 0x25], area::counter(block, variant));
+        let mut ways = Ways { call, counts: None, records: None };
+        let id = (block, variant);
+        match sort.manner {
+            Manner::Names(named) => {
+                let take = |code: &mut Code| begin_named(code, id, named, &mut stops);
+                ways.records(&mut code, Some(named.path), take)?;
+            }
+            Manner::Copies { descriptor } => {
+                let mut others = Vec::new();
+                let take =
+                    |code: &mut Code| begin_copy(code, id, descriptor, &mut others, &mut stops);
+                ways.records(&mut code, None, take)?;
+                for other in others {
+                    code.land(other);
+                }
+                ways.counts(&mut code, area::counter(block, variant));
+            }
+            Manner::Counts | Manner::Ends { .. } => {
+                ways.counts(&mut code, area::counter(block, variant));
+            }
         }
-        let syscall = code.here();
-        code.put(&[0x0f, 0x05]);
-        let back = code.here();
-        if let Some(named) = names {
-            // movabs $RETURN,%rcx
-            code.put(&[0x48, 0xb9]);
-            code.put(&(call + 2).to_le_bytes());
-            code.jump_near(None, tail::address(named.path)?);
-        } else {
-            code.jump_far(call + 2);
-        }
-        let back = back..code.here();
         for miss in misses {
             code.land(miss);
         }
@@ -196,34 +248,37 @@ impl Stub {
         code.jump_far(call);
         let code = code.bytes;
         let fits = code.len() as u64 <= area::VARIANT_SIZE;
-        fits.then_some(Stub { code, moved: places, test, takes, syscall, back, call })
+        fits.then_some(Stub { code, moved: places, test, ways })
     }
 
     /// Whether a thread at `address` holds the place of a record in rbx; and whether it has made its
     /// call.
     pub fn records_at(&self, address: u64) -> Option<bool> {
-        let takes = self.takes?;
-        (takes..self.back.end).contains(&address).then_some(address > self.syscall)
+        let (takes, way) = self.ways.records.as_ref()?;
+        (*takes..way.back.end).contains(&address).then_some(address > way.syscall)
     }
 
     /// Where a thread at `address` in this stub would stand without it.
     pub fn place(&self, address: u64) -> Place {
+        let Ways { call, counts, records } = &self.ways;
         if address < self.test {
             let at = self.moved.iter().rev().find(|(stub, _)| *stub <= address);
-            let address = at.map_or(self.call, |(_, original)| *original);
+            let address = at.map_or(*call, |(_, original)| *original);
             return Place { address, counted: false };
         }
-        if address == self.syscall {
-            return Place { address: self.call, counted: self.takes.is_none() };
+        if counts.as_ref().is_some_and(|way| way.syscall == address) {
+            return Place { address: *call, counted: true };
         }
-        let after = self.back.contains(&address);
-        Place { address: if after { self.call + 2 } else { self.call }, counted: false }
+        let recorded = records.as_ref().map(|(_, way)| way);
+        let after = |way: &Way| way.back.contains(&address);
+        let after = counts.as_ref().is_some_and(after) || recorded.is_some_and(after);
+        Place { address: if after { call + 2 } else { *call }, counted: false }
     }
 
     /// Whether a call whose next instruction is at `address` was made by this stub.
     #[cfg(test)]
     pub fn calls_before(&self, address: u64) -> bool {
-        address == self.back.start
+        self.ways.counts.as_ref().is_some_and(|way| way.back.start == address)
     }
 }
 
@@ -232,29 +287,40 @@ fn compare_with_last_bit(code: &mut Code, argument: usize) -> Option<()> {
     code.compare(&Value { argument, wide: false, value: u64::from(area::DESCRIPTORS) - 1 })
 }
 
-/// Goes to the site's own call when a record means the descriptor of an argument.
+/// Goes to the site's own call when a record means the descriptor of an argument; else that is no longer
+/// what a record opened.
 fn spare_what_is_meant(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
     compare_with_last_bit(code, argument)?;
     let has_none = code.jump_if(If::Above);
-    code.bit_of_argument(false, argument, area::MEANT)?;
+    code.bit_of_argument(Bit::Test, argument, area::MEANT)?;
     stops.push(code.jump_if(If::Carry));
+    code.bit_of_argument(Bit::Reset, argument, area::OPENED)?;
     code.land(has_none);
     Some(())
 }
 
-/// Says that a record means the descriptor of an argument; one without a bit is not recorded.
+/// Says that a record, at %rcx, means the descriptor of an argument, or that an earlier one opened it. One
+/// without a bit is not recorded.
 fn mean(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
     code.compare(&Value { argument, wide: false, value: u64::from(libc::AT_FDCWD as u32) })?;
     let is_none = code.jump_if(If::Equal);
     compare_with_last_bit(code, argument)?;
     stops.push(code.jump_if(If::Above));
-    code.bit_of_argument(true, argument, area::MEANT)?;
+    code.bit_of_argument(Bit::Test, argument, area::OPENED)?;
+    let is_opened = code.jump_if(If::Carry);
+    code.bit_of_argument(Bit::Set, argument, area::MEANT)?;
+    let is_meant = code.jump();
+    code.land(is_opened);
+    // orl $BELOW_OPENED,ID(%rcx)
+    code.put_with(&[0x81, 0x89], area::RING + ring::ID);
+    code.put(&ring::BELOW_OPENED.to_le_bytes());
+    code.land(is_meant);
     code.land(is_none);
     Some(())
 }
 
-/// Takes the next record of the ring, into rbx. Where rbx has its place.
-fn begin_record(
+/// Takes the next record of the ring for a call that names a file. Where rbx has its place.
+fn begin_named(
     code: &mut Code,
     (block, variant): (usize, usize),
     named: Named,
@@ -268,9 +334,31 @@ fn begin_record(
         code.compare_arguments(named.path, output)?;
         stops.push(code.jump_if(If::Equal));
     }
+    let opens = if named.opens { ring::OPENS } else { 0 };
+    begin_record(code, ring::id(block, variant) | opens, stops);
     if let Some(base) = named.base {
         mean(code, base, stops)?;
     }
+    Some(take_record(code))
+}
+
+/// The same for one that copies a descriptor, when an earlier record opened it.
+fn begin_copy(
+    code: &mut Code,
+    (block, variant): (usize, usize),
+    descriptor: usize,
+    others: &mut Vec<Jump>,
+    stops: &mut Vec<Jump>,
+) -> Option<u64> {
+    compare_with_last_bit(code, descriptor)?;
+    others.push(code.jump_if(If::Above));
+    code.bit_of_argument(Bit::Test, descriptor, area::OPENED)?;
+    others.push(code.jump_if(If::NotBelow));
+    begin_record(code, ring::id(block, variant) | ring::OPENS | ring::BELOW_OPENED, stops);
+    Some(take_record(code))
+}
+
+fn begin_record(code: &mut Code, id: u32, stops: &mut Vec<Jump>) {
     // mov HEAD,%ecx; cmp $RING_SIZE,%ecx
     code.put_with(&[0x8b, 0x0c, 0x25], area::HEAD);
     code.put_with(&[0x81, 0xf9], area::RING_SIZE);
@@ -279,14 +367,17 @@ fn begin_record(
     code.put_with(&[0x48, 0x89, 0x99], area::RING + ring::OLD_RBX);
     // movl $ID,ID(%rcx)
     code.put_with(&[0xc7, 0x81], area::RING + ring::ID);
-    code.put(&ring::id(block, variant).to_le_bytes());
+    code.put(&id.to_le_bytes());
+}
+
+fn take_record(code: &mut Code) -> u64 {
     // mov %ecx,%ebx
     code.put(&[0x89, 0xcb]);
     let takes = code.here();
     // add $RECORD,%ecx; mov %ecx,HEAD
     code.put_with(&[0x81, 0xc1], ring::RECORD);
     code.put_with(&[0x89, 0x0c, 0x25], area::HEAD);
-    Some(takes)
+    takes
 }
 
 #[cfg(test)]
@@ -310,7 +401,7 @@ mod tests {
         let mnemonics: Vec<Mnemonic> = decoder.take(8).map(|i| i.mnemonic()).collect();
         use Mnemonic::{Cmp, Inc, Jmp, Jne, Syscall, Xor};
         assert_eq!(mnemonics, [Xor, Cmp, Jne, Cmp, Jne, Inc, Syscall, Jmp]);
-        assert!(stub.calls_before(stub.syscall + 2));
+        assert!(stub.calls_before(stub.ways.counts.as_ref().unwrap().syscall + 2));
     }
 
     #[test]
@@ -319,9 +410,10 @@ mod tests {
         let place = |address| stub.place(address);
         assert_eq!(place(start), Place { address: CALL - 2, counted: false });
         assert_eq!(place(start + 2), Place { address: CALL, counted: false });
-        assert_eq!(place(stub.syscall), Place { address: CALL, counted: true });
-        assert_eq!(place(stub.syscall + 2), Place { address: CALL + 2, counted: false });
-        assert_eq!(place(stub.back.end), Place { address: CALL, counted: false });
+        let Way { syscall, back } = stub.ways.counts.clone().unwrap();
+        assert_eq!(place(syscall), Place { address: CALL, counted: true });
+        assert_eq!(place(syscall + 2), Place { address: CALL + 2, counted: false });
+        assert_eq!(place(back.end), Place { address: CALL, counted: false });
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!         mov  %rdi,ARGUMENTS(%rbx)   and the others
 //!         the path, byte by byte
 //!         andl $~UNFINISHED,ID(%rbx)
+//!         bts  %eax,OPENED            where it opened a file
 //!         mov  RETURN(%rbx),%rcx
 //!         mov  OLD_RBX(%rbx),%rbx
 //!         jmp  *%rcx
@@ -21,14 +22,14 @@
 //! tracer reads the registers. What it records so is had with one stop, not two.
 
 use super::{
-    area::{RING, TAIL_SIZE, TAILS},
-    code::{Code, If},
+    area::{self, RING, TAIL_SIZE, TAILS},
+    code::{Code, If, Jump},
     ring,
 };
 use std::ops::Range;
 
-/// The registers in which a path can be: which arguments.
-pub const PATHS: [usize; 2] = [0, 1];
+/// The registers in which a path can be: which arguments. A call may also have none.
+pub const PATHS: [Option<usize>; 3] = [Some(0), Some(1), None];
 /// Paths below `/proc` and `/dev` may mean another file, or none, when the ring is read.
 const ELSEWHERE: [&[u8; 4]; 2] = [b"/pro", b"/dev"];
 
@@ -60,9 +61,9 @@ pub enum Stage {
 }
 
 impl Tail {
-    /// The tail for paths in the `argument`th register.
-    pub fn new(argument: usize) -> Option<Tail> {
-        let start = address(argument)?;
+    /// The tail for paths in this argument's register.
+    pub fn new(path: Option<usize>) -> Option<Tail> {
+        let start = address(path)?;
         let mut code = Code::at(start);
         // mov %rax,RESULT(%rbx); mov %rcx,RETURN(%rbx)
         code.put_with(&[0x48, 0x89, 0x83], RING + ring::RESULT);
@@ -70,35 +71,29 @@ impl Tail {
         for argument in 0..6 {
             code.store_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
         }
-        let mut stops = Vec::new();
-        // A path that cannot be read; and a descriptor that is not open, but may be later.
-        for errno in [libc::EFAULT, libc::EBADF] {
-            // cmp $-ERRNO,%rax
-            code.put(&[0x48, 0x83, 0xf8, (-errno) as i8 as u8]);
-            stops.push(code.jump_if(If::Equal));
-        }
-        // xor %ecx,%ecx
-        code.put(&[0x31, 0xc9]);
-        let again = code.here();
-        // movzbl (REGISTER,%rcx),%r11d; mov %r11b,PATH(%rbx,%rcx); inc %ecx; test %r11b,%r11b
-        code.put(&[0x44, 0x0f, 0xb6, 0x1c, if argument == 0 { 0x0f } else { 0x0e }]);
-        code.put_with(&[0x44, 0x88, 0x9c, 0x0b], RING + ring::PATH);
-        code.put(&[0xff, 0xc1, 0x45, 0x84, 0xdb]);
-        let copied = code.jump_if(If::Equal);
-        // cmp $PATH_SIZE,%ecx
-        code.put_with(&[0x81, 0xf9], ring::PATH_SIZE);
-        code.jump_near(Some(If::Carry), again);
-        stops.push(code.jump());
-        code.land(copied);
-        for prefix in ELSEWHERE {
-            // cmpl $PREFIX,PATH(%rbx)
-            code.put_with(&[0x81, 0xbb], RING + ring::PATH);
-            code.put(prefix);
-            stops.push(code.jump_if(If::Equal));
-        }
+        let stops = match path {
+            Some(argument) => copy_path(&mut code, argument),
+            None => {
+                // movb $0,PATH(%rbx)
+                code.put_with(&[0xc6, 0x83], RING + ring::PATH);
+                code.put(&[0]);
+                Vec::new()
+            }
+        };
         // andl $~UNFINISHED,ID(%rbx)
         code.put_with(&[0x81, 0xa3], RING + ring::ID);
         code.put(&(!ring::UNFINISHED).to_le_bytes());
+        // testl $OPENS,ID(%rbx)
+        code.put_with(&[0xf7, 0x83], RING + ring::ID);
+        code.put(&ring::OPENS.to_le_bytes());
+        let opens_nothing = code.jump_if(If::Equal);
+        // cmp $LAST,%eax: a descriptor without a bit, or an error
+        code.put_with(&[0x3d], u64::from(area::DESCRIPTORS) - 1);
+        let has_no_bit = code.jump_if(If::Above);
+        // bts %eax,OPENED
+        code.put_with(&[0x0f, 0xab, 0x04, 0x25], area::OPENED);
+        code.land(opens_nothing);
+        code.land(has_no_bit);
         let last = Tail::go_on(&mut code);
         for stop in stops {
             code.land(stop);
@@ -146,9 +141,41 @@ impl Tail {
     }
 }
 
-/// Where the tail for paths in the `argument`th register lies.
-pub fn address(argument: usize) -> Option<u64> {
-    PATHS.contains(&argument).then(|| TAILS + argument as u64 * TAIL_SIZE)
+/// Copies the path into the record. The jumps that are taken when that cannot be, or is not enough.
+fn copy_path(code: &mut Code, argument: usize) -> Vec<Jump> {
+    let mut stops = Vec::new();
+    // A path that cannot be read; and a descriptor that is not open, but may be later.
+    for errno in [libc::EFAULT, libc::EBADF] {
+        // cmp $-ERRNO,%rax
+        code.put(&[0x48, 0x83, 0xf8, (-errno) as i8 as u8]);
+        stops.push(code.jump_if(If::Equal));
+    }
+    // xor %ecx,%ecx
+    code.put(&[0x31, 0xc9]);
+    let again = code.here();
+    // movzbl (REGISTER,%rcx),%r11d; mov %r11b,PATH(%rbx,%rcx); inc %ecx; test %r11b,%r11b
+    code.put(&[0x44, 0x0f, 0xb6, 0x1c, if argument == 0 { 0x0f } else { 0x0e }]);
+    code.put_with(&[0x44, 0x88, 0x9c, 0x0b], RING + ring::PATH);
+    code.put(&[0xff, 0xc1, 0x45, 0x84, 0xdb]);
+    let copied = code.jump_if(If::Equal);
+    // cmp $PATH_SIZE,%ecx
+    code.put_with(&[0x81, 0xf9], ring::PATH_SIZE);
+    code.jump_near(Some(If::Carry), again);
+    stops.push(code.jump());
+    code.land(copied);
+    for prefix in ELSEWHERE {
+        // cmpl $PREFIX,PATH(%rbx)
+        code.put_with(&[0x81, 0xbb], RING + ring::PATH);
+        code.put(prefix);
+        stops.push(code.jump_if(If::Equal));
+    }
+    stops
+}
+
+/// Where the tail for paths in this argument's register lies.
+pub fn address(path: Option<usize>) -> Option<u64> {
+    let at = PATHS.iter().position(|known| *known == path)?;
+    Some(TAILS + at as u64 * TAIL_SIZE)
 }
 
 #[cfg(test)]
@@ -158,8 +185,8 @@ mod tests {
 
     #[test]
     fn tails_are_whole_instructions_that_stay_within() {
-        for argument in PATHS {
-            let tail = Tail::new(argument).unwrap();
+        for path in PATHS {
+            let tail = Tail::new(path).unwrap();
             assert!(tail.code.len() as u64 <= TAIL_SIZE);
             let decoder = Decoder::with_ip(64, &tail.code, tail.start, DecoderOptions::NONE);
             let mut starts = Vec::new();
@@ -181,6 +208,6 @@ mod tests {
             assert_eq!(tail.stage(tail.last), Some(Stage::Done));
             assert_eq!(tail.stage(tail.end), None);
         }
-        assert!(Tail::new(2).is_none());
+        assert!(Tail::new(Some(2)).is_none());
     }
 }
