@@ -96,6 +96,21 @@ pub struct Passed<'a> {
     /// Of the descriptor that this is relative to: the file that was opened as it, when that may be
     /// closed by now.
     pub opened: Option<&'a Text>,
+    /// What the kernel answered.
+    pub result: Option<i64>,
+}
+
+impl Passed<'_> {
+    /// What was there at the call, when something else is there by now. Others than the traced processes may
+    /// have made or removed it meanwhile.
+    fn found(&self, now: Option<FileKind>) -> Option<FileKind> {
+        const NONE: i64 = -(libc::ENOENT as i64);
+        match (self.result, now) {
+            (Some(NONE), _) => Some(FileKind::Absent),
+            (Some(0..), Some(FileKind::Absent)) => None,
+            _ => now,
+        }
+    }
 }
 
 /// Reads everything that `plan` asks for; of a call that passed, what it named is known.
@@ -138,8 +153,7 @@ pub fn observe(
                 }
             },
         };
-        let opened = passed.and_then(|passed| passed.opened);
-        observation.file(event, plan, namer, (file, &path, opened), open_flags);
+        observation.file(event, plan, namer, (file, &path, passed), open_flags);
     }
     if sets_id_bit(event, open_flags) {
         observation.marks.insert(Mark::SetsIdBit);
@@ -159,7 +173,7 @@ impl Observation {
         event: &Event,
         plan: &Plan,
         namer: &Namer<'_>,
-        (file, path, opened): (&FileOp, &Text, Option<&Text>),
+        (file, path, passed): (&FileOp, &Text, Option<Passed<'_>>),
         open_flags: Option<u64>,
     ) {
         let base = base_of(event, file.param);
@@ -169,6 +183,7 @@ impl Observation {
         let may_be_empty =
             plan.at_flags.is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
         let is_absolute = path.as_bytes().first() == Some(&b'/');
+        let opened = passed.and_then(|passed| passed.opened);
         let place = match (base, opened) {
             // ENOENT for the program: it names nothing.
             (Base::Current, _) if path.is_empty() => return,
@@ -179,7 +194,8 @@ impl Observation {
             (Base::Descriptor(fd), _) if path.is_empty() => namer.descriptor(fd, asks),
             _ => namer.place(base, path, follow, asks),
         };
-        let Ok(place) = place else { return };
+        let Ok(mut place) = place else { return };
+        place.found = passed.map_or(place.found, |passed| passed.found(place.found));
         // Opening a directory to read it is listing it.
         if place.found == Some(FileKind::Directory) && open_flags.is_some() {
             for access in &mut accesses {
@@ -352,4 +368,22 @@ fn sets_id_bit(event: &Event, open_flags: Option<u64>) -> bool {
 fn base_of(event: &Event, param: usize) -> Base {
     let params = event.sysno.call().map_or(&[][..], |call| call.params);
     base_argument(params, param).map_or(Base::Current, |at| Base::from_argument(event.args[at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_at_a_call_is_not_what_others_made_or_removed_since() {
+        let path = Text::from("x");
+        let (file, absent) = (Some(FileKind::File), Some(FileKind::Absent));
+        let found = |result, now| Passed { path: &path, opened: None, result }.found(now);
+        assert_eq!(found(Some(-2), file), absent);
+        assert_eq!(found(Some(-2), None), absent);
+        assert_eq!(found(Some(0), absent), None);
+        assert_eq!(found(Some(0), file), file);
+        assert_eq!(found(Some(-13), absent), absent);
+        assert_eq!(found(None, file), file);
+    }
 }

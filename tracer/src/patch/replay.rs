@@ -258,8 +258,9 @@ fn replay_all(
             None => None,
         };
         let path = Text::from(record.path());
-        let passed = call.names.then_some(Passed { path: &path, opened });
-        let at = recorder.passed_by(&event, passed, result(record.result()));
+        let result = result(record.result());
+        let passed = call.names.then_some(Passed { path: &path, opened, result });
+        let at = recorder.passed_by(&event, passed, result);
         let at = if call.names { at } else { opened.cloned() };
         if let (Some(at), Ok(fd @ 0..)) = (at, i32::try_from(record.result())) {
             space.files.insert(fd, at);
