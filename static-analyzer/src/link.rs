@@ -10,7 +10,10 @@ use crate::{
     value::Atom,
 };
 use rustc_hash::FxHashMap;
-use std::{cell::RefCell, ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// A place in a program: the number of the file, and an address of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +40,7 @@ pub struct Program {
     pub modules: Vec<Linked>,
     /// The order in which symbols are looked up.
     scope: Vec<usize>,
-    known: RefCell<FxHashMap<(usize, u32), Option<Place>>>,
+    known: RwLock<FxHashMap<(usize, u32), Option<Place>>>,
     /// What functions answer that the loader asks which one to call, where all of it is known.
     answers: FxHashMap<Place, Vec<Place>>,
 }
@@ -51,7 +54,7 @@ impl Program {
             scope.retain(|&number| number != interpreter);
             scope.push(interpreter);
         }
-        let known = RefCell::default();
+        let known = RwLock::default();
         let mut program = Program { modules, scope, known, answers: FxHashMap::default() };
         program.answers = (0..program.modules.len())
             .flat_map(|module| program.resolvers(module))
@@ -199,11 +202,14 @@ impl Program {
 
     /// Where a symbol that a file names is defined.
     pub fn symbol(&self, module: usize, number: u32) -> Option<Place> {
-        if let Some(known) = self.known.borrow().get(&(module, number)) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&(module, number)) {
             return *known;
         }
+        drop(known);
         let found = self.find_symbol(module, number);
-        self.known.borrow_mut().insert((module, number), found);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert((module, number), found);
         found
     }
 

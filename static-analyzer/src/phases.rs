@@ -41,17 +41,29 @@ impl Phases<'_> {
 pub fn of<'a>(
     program: &'a Program,
     interpreter: Option<usize>,
-    more: &dyn Fn(&mut Reach<'a>),
+    more: &(dyn Fn(&mut Reach<'a>) + Sync),
 ) -> Phases<'a> {
     let mut reach = Reach::new(program);
     all(program, &mut reach, interpreter);
     let mut all = reach;
     more(&mut all);
-    let started = interpreter.map(|interpreter| started(program, &all, interpreter, more));
-    let exit = function(program, b"exit");
-    let (Some((node, main)), Some(exit)) = (find_main(program, &all), exit) else {
-        return Phases { all, before: None, after: None, started };
-    };
+    let (started, parts) = rayon::join(
+        || interpreter.map(|interpreter| started(program, &all, interpreter, more)),
+        || parts(program, &all, interpreter, more),
+    );
+    let (before, after) = parts.unzip();
+    Phases { all, before, after, started }
+}
+
+/// What is live until `main` is called, and from then on; `None` when `main` was not found.
+fn parts<'a>(
+    program: &'a Program,
+    all: &Reach<'a>,
+    interpreter: Option<usize>,
+    more: &dyn Fn(&mut Reach<'a>),
+) -> Option<(Reach<'a>, Reach<'a>)> {
+    let (node, main) = find_main(program, all)?;
+    let exit = function(program, b"exit")?;
     let mut before = Reach::new(program);
     before.skip(node, main);
     // Whoever defines exit(3) calls at the end what is registered for it (Itanium C++ ABI, 3.3.6).
@@ -90,7 +102,7 @@ pub fn of<'a>(
         }
         after.run();
     }
-    Phases { all, before: Some(before), after: Some(after), started }
+    Some((before, after))
 }
 
 /// What is live in the whole of the program's life, without what it opens.

@@ -1,6 +1,7 @@
 //! The calls of a program's live code, each with a chain of calls that leads to it. What could not
 //! be resolved beside them is gaps.rs.
 
+use super::unnarrowed;
 use crate::{
     arguments::Arguments,
     decode::{Entry, kernel_regs},
@@ -40,12 +41,18 @@ impl Report<'_> {
     /// Every call that live code can make, and every gap.
     pub fn sites(&mut self, phases: &Phases<'_>) {
         let mut flows = Flows::default();
-        let before = phases.before.as_ref().map(|reach| self.numbers(reach, &mut flows));
-        let after = phases.after.as_ref().map(|reach| self.numbers(reach, &mut flows));
         let reach = &phases.all;
+        let ((before, after), open) = rayon::join(
+            || {
+                let before = phases.before.as_ref().map(|reach| self.numbers(reach, &mut flows));
+                let after = phases.after.as_ref().map(|reach| self.numbers(reach, &mut flows));
+                (before, after)
+            },
+            || unnarrowed::open(self.program, reach),
+        );
         self.bounds(reach);
         self.unread(reach);
-        self.unnarrowed(reach);
+        self.unnarrowed(reach, &open);
         let mut arguments = Arguments::default();
         let mut numbers = Numbers::new(self.program, reach, &mut flows);
         for node in reach.live() {

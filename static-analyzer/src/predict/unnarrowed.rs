@@ -17,8 +17,7 @@ const NAMED_MAX: usize = 3;
 
 impl Report<'_> {
     /// One gap for each file with such calls in live code.
-    pub(super) fn unnarrowed(&mut self, reach: &Reach<'_>) {
-        let open = open(self.program, reach);
+    pub(super) fn unnarrowed(&mut self, reach: &Reach<'_>, open: &[u16]) {
         // The calls of each file, by address.
         let mut found = BTreeMap::<usize, BTreeMap<u64, Node>>::new();
         for node in reach.live() {
@@ -77,7 +76,7 @@ impl Report<'_> {
 
 /// The registers, as bits, in which each function may be given what is not known to be one of a few
 /// functions.
-fn open(program: &Program, reach: &Reach<'_>) -> Vec<u16> {
+pub(super) fn open(program: &Program, reach: &Reach<'_>) -> Vec<u16> {
     let mut open = vec![0_u16; reach.count()];
     // What is given on, from a register of a function to one of another.
     let mut on = FxHashMap::<(Node, Reg), Vec<(Node, Reg)>>::default();
