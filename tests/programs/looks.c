@@ -110,6 +110,43 @@ static void copies(void) {
     }
 }
 
+// What another process moves, which begins before all looks.
+static int orders[2], done[2];
+static void begin_mover(void) {
+    CHECK(pipe(orders) == 0 && pipe(done) == 0);
+    char order;
+    if (fork() != 0) return;
+    close(orders[1]);
+    while (read(orders[0], &order, 1) == 1) {
+        CHECK((order == 'a' ? rename("one", "moved") : rename("moved", "one")) == 0);
+        CHECK(write(done[1], &order, 1) == 1);
+    }
+    _exit(0);
+}
+static void moves(char order) { CHECK(write(orders[1], &order, 1) == 1 && read(done[0], &order, 1) == 1); }
+
+// More looks than are kept at a time, from descriptors that stay open.
+static void kept(void) {
+    begin_mover();
+    for (int i = 0; i < 3; i++) {
+        long one = opens(AT_FDCWD, "one", O_RDONLY | O_DIRECTORY), two = opens(AT_FDCWD, "two", O_RDONLY | O_DIRECTORY);
+        long copy = call4(SYS_fcntl, one, F_DUPFD_CLOEXEC, 3, 0);
+        for (int j = 0; j < 2 * TIMES; j++)
+            CHECK(look_at(one, "x", 0) == 0 && look_at(two, "y", 0) == 0 && look_at(copy, "y", 0) == -ENOENT);
+        CHECK(closes(two) == 0 && opens(one, ".", O_RDONLY | O_DIRECTORY) == two);
+        for (int j = 0; j < 2 * TIMES; j++) {
+            CHECK(look_at(two, "x", 0) == 0 && look_at(two, "y", 0) == -ENOENT);
+            CHECK(closes(opens(copy, "x", O_RDONLY)) == 0);
+        }
+        moves('a');
+        CHECK(look_at(one, "q", 0) == -ENOENT && look_at(copy, "z", 0) == -ENOENT && look_at(two, "../file", 0) == 0);
+        CHECK(closes(copy) == 0 && look("moved/x") == 0 && look("one/x") == -ENOENT && look_at(two, "x", 0) == 0);
+        moves('b');
+        CHECK(look_at(two, "x", 0) == 0 && closes(two) == 0 && closes(one) == 0 && look_at(one, "x", 0) == -EBADF);
+    }
+    CHECK(close(orders[1]) == 0 && wait(NULL) > 0);
+}
+
 static void changes(void) {
     char first[32], second[32];
     for (int i = 0; i < TIMES; i++) {
@@ -210,7 +247,7 @@ static void elsewhere(void) {
 int main(int count, char **words) {
     static const struct { const char *name; void (*run)(void); } cases[] = {
         {"places", places},   {"descriptors", descriptors}, {"changes", changes}, {"pointers", pointers}, {"copies", copies},
-        {"signals", signals}, {"threads", threads},         {"killed", killed},   {"elsewhere", elsewhere},
+        {"signals", signals}, {"threads", threads},         {"killed", killed},   {"elsewhere", elsewhere}, {"kept", kept},
     };
     prepare();
     for (int i = 0; i < 9; i++) CHECK(call4(SYS_getppid, 0, 0, 0, 0) == getppid());

@@ -20,12 +20,12 @@
 //! Only a descriptor that its process has is held open, and no longer than it does, so that nothing
 //! stays busy for our sake.
 
+use foldhash::HashMap;
 use libc::AT_FDCWD;
 use model::{Access, Sysno, Text, trace::FileKind};
 use nix::errno::Errno;
 use std::{
     cell::RefCell,
-    collections::HashMap,
     os::fd::{AsRawFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},

@@ -141,6 +141,7 @@ pub fn observe(
         }
         observation.values.push(read);
     }
+    observation.files.reserve_exact(plan.files.len());
     for file in plan.files {
         let path = match (passed, event.args[file.param]) {
             (Some(passed), _) => passed.path.clone(),

@@ -3,7 +3,7 @@
 
 use crate::{
     observe::Event,
-    patch::{Made, Next},
+    patch::{Made, Next, Stands},
     ptrace::{Calls, Engine},
 };
 use libc::c_int;
@@ -200,8 +200,20 @@ impl Engine<'_> {
         let Some(process) = self.recorder.process_of(tid) else { return };
         // It may be killed in a call that was to be recorded.
         patcher.put_back(tid, process, &mut self.recorder);
-        patcher.replay(process, true, &mut self.recorder);
+        patcher.replay(process, Stands::Still, &mut self.recorder);
         patcher.count(tid, process, &mut self.recorder);
+    }
+
+    /// Whose records are set aside.
+    pub(crate) fn is_behind(&self) -> Option<i32> {
+        self.patcher.as_ref()?.is_behind()
+    }
+
+    /// Records what was set aside so that its process could go on.
+    pub(crate) fn catch_up(&mut self) {
+        if let Some(patcher) = &mut self.patcher {
+            patcher.catch_up(&mut self.recorder);
+        }
     }
 
     /// A call was recorded at its entry.

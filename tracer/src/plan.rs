@@ -1,8 +1,8 @@
 //! What to look at in each system call, worked out once per call from the call table.
 
 use crate::bases::Disturbs;
+use foldhash::HashMap;
 use model::{FileOp, Kind, Param, Sysno, capability::Check};
-use std::collections::HashMap;
 
 /// An argument whose value is evidence.
 #[derive(Debug, Clone, Copy)]

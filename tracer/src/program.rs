@@ -1,6 +1,7 @@
 //! What one executable did so far, and the trace's form of it.
 
 use crate::{observe::Observation, paths::Place, plan::Slots};
+use foldhash::HashMap;
 use model::{
     Access, Arguments, Text,
     capability::Check,
@@ -10,7 +11,7 @@ use model::{
         Outcomes, Program, Site,
     },
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many file names of one program are kept one by one; past it, siblings share a record
 /// (`/dir/*`), and past twice as many all share one (`/*`).
@@ -41,11 +42,24 @@ struct FileKey {
 #[derive(Debug, Clone, Default)]
 struct FileState {
     found: BTreeSet<FileKind>,
-    accesses: BTreeMap<Access, Outcomes>,
+    /// Few each: a map would be most of what a program with many files takes.
+    accesses: Vec<(Access, Outcomes)>,
     checks: BTreeSet<Check>,
     moves: BTreeSet<Text>,
     /// Somebody named it for whom it is not in an entry of its own in /proc, or not the first process.
     others: bool,
+}
+
+impl FileState {
+    fn outcomes(&mut self, access: Access) -> &mut Outcomes {
+        let at = self.accesses.iter().position(|(known, _)| *known == access);
+        let at = at.unwrap_or_else(|| {
+            self.accesses.reserve_exact(1);
+            self.accesses.push((access, Outcomes::default()));
+            self.accesses.len() - 1
+        });
+        &mut self.accesses[at].1
+    }
 }
 
 type EndpointKey = (EndpointOperation, Address, Option<String>);
@@ -104,10 +118,10 @@ impl ProgramState {
             executions: 0,
             write_and_execute: false,
             calls: Vec::new(),
-            files: HashMap::new(),
+            files: HashMap::default(),
             states: Vec::new(),
             files_cut: false,
-            endpoints: HashMap::new(),
+            endpoints: HashMap::default(),
             endpoints_cut: false,
             modules: BTreeMap::new(),
         }
@@ -243,7 +257,7 @@ impl ProgramState {
                 file.checks.extend(checks);
             }
             for access in accesses {
-                settle(file.accesses.entry(access).or_default());
+                settle(file.outcomes(access));
             }
         }
         if worked {
@@ -292,7 +306,7 @@ impl ProgramState {
                 path: key.named,
                 resolved: key.resolved,
                 found: state.found,
-                accesses: state.accesses,
+                accesses: state.accesses.into_iter().collect(),
                 checks: state.checks,
                 moves: state.moves,
                 own: !state.others,

@@ -250,6 +250,10 @@ impl<'a> Engine<'a> {
     }
 
     fn serve_one(&mut self) -> Result<(), TraceError> {
+        // One that stops once more before it goes on is served first.
+        if !self.is_behind().is_some_and(|tid| self.awaits_exit(tid)) {
+            self.catch_up();
+        }
         match wait_any(0) {
             Ok((tid, wait)) => self.waited(tid, wait),
             Err(Errno::EINTR) => {}
@@ -261,10 +265,18 @@ impl<'a> Engine<'a> {
     }
 
     pub(crate) fn waited(&mut self, tid: i32, wait: Wait) {
+        let goes_on = wait == Wait::Stopped(Stop::Syscall) && self.awaits_exit(tid);
+        if !goes_on || self.is_behind() != Some(tid) {
+            self.catch_up();
+        }
         match wait {
             Wait::Stopped(stop) => self.stopped(tid, stop),
             Wait::Exited(_) | Wait::Killed(_) => self.gone(tid, wait),
         }
+    }
+
+    fn awaits_exit(&self, tid: i32) -> bool {
+        self.tracees.get(&tid).is_some_and(|tracee| tracee.entered.is_some())
     }
 
     fn gone(&mut self, tid: i32, wait: Wait) {
@@ -407,8 +419,7 @@ impl<'a> Engine<'a> {
 
     /// Lets a thread go on to its next stop, delivering a signal when there is one.
     fn resume(&self, tid: i32, signal: c_int) {
-        let waits_for_exit = self.tracees.get(&tid).is_some_and(|tracee| tracee.entered.is_some());
-        let request = if self.calls_of(tid) != Calls::Filtered || waits_for_exit {
+        let request = if self.calls_of(tid) != Calls::Filtered || self.awaits_exit(tid) {
             libc::PTRACE_SYSCALL
         } else {
             libc::PTRACE_CONT

@@ -16,13 +16,14 @@ use crate::{
     privileges::privileged,
     program::{self, ProgramState},
 };
+use foldhash::HashMap;
 use model::{
     Access, KillTarget, Sysno, Text,
     capability::Check,
     descriptor::Detail,
     trace::{Command, Ended, FileKind, Mark, Privileged, Untraced},
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use supervisor::procfs::{self, Mapping};
 
 /// The program of a process that has not yet executed the command.
@@ -134,10 +135,10 @@ impl Recorder {
         Recorder {
             slots: Slots::default(),
             programs: Vec::new(),
-            program_index: HashMap::new(),
-            processes: HashMap::new(),
+            program_index: HashMap::default(),
+            processes: HashMap::default(),
             records: Vec::new(),
-            threads: HashMap::new(),
+            threads: HashMap::default(),
             follower: None,
             command: None,
             inside: None,
@@ -195,7 +196,7 @@ impl Recorder {
 
     /// The same for a container, which may number its processes by itself.
     pub fn of_container() -> Recorder {
-        Recorder { inside: Some(HashMap::new()), ..Recorder::new(true, false) }
+        Recorder { inside: Some(HashMap::default()), ..Recorder::new(true, false) }
     }
 
     /// A copy of what has been recorded, without what only the rest of the recording needs.

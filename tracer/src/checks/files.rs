@@ -7,11 +7,9 @@ use super::{
     mode::{self, EXECUTE, READ, WRITE},
 };
 use crate::paths::{Namer, Place};
+use foldhash::HashMap;
 use model::{Access, Text, capability::Check, trace::FileKind};
-use std::{
-    cell::RefCell,
-    collections::{BTreeSet, HashMap},
-};
+use std::{cell::RefCell, collections::BTreeSet};
 
 /// Whose the directories are that a process went through; they are asked once, until something may
 /// have changed them.

@@ -25,13 +25,14 @@ use crate::{
     recorder::Recorder,
 };
 use filter::Insn;
+use foldhash::{HashMap, HashSet};
 use inject::Injected;
 use libc::c_int;
 use model::{Arch, Sysno};
 use nix::{sys::ptrace, unistd::Pid};
+pub use replay::Stands;
 use rewrite::{Atlas, Others};
 use space::{Ring, Site, Space};
-use std::collections::{HashMap, HashSet};
 use stub::{Manner, Sort, Value};
 use supervisor::{memory::read_u64, wait::Wait};
 
@@ -86,6 +87,8 @@ pub struct Patcher {
     records: bool,
     /// The call that stopped did so because records depend on it: its place is as it should be.
     served: bool,
+    /// The records of a process that goes on, to be read before anything else is looked at.
+    aside: Option<(i32, Vec<u8>)>,
 }
 
 impl Patcher {
@@ -170,11 +173,13 @@ impl Patcher {
             self.of.insert(process, origin);
             return;
         }
-        let mut copy = Space { members: vec![process], expected: HashSet::new(), ..space.clone() };
+        let mut copy =
+            Space { members: vec![process], expected: HashSet::default(), ..space.clone() };
         // Its maker's was read before the copy was made.
         if let Ring::Read(read) = &mut copy.ring {
             *read = 0;
         }
+        copy.emptied = false;
         copy.files.clear();
         copy.keep_what_is_there(tid);
         copy.set_base(tid);
@@ -312,7 +317,7 @@ impl Patcher {
         recorder: &mut Recorder,
     ) -> Made {
         self.count(tid, process, recorder);
-        self.replay(process, true, recorder);
+        self.replay(process, Stands::Still, recorder);
         if self.space(process).is_none() {
             return Made::Refused;
         }

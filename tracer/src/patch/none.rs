@@ -35,6 +35,17 @@ pub fn pass_stubs() -> Vec<Insn> {
     Vec::new()
 }
 
+/// Where a process is.
+#[derive(Debug, Clone, Copy)]
+pub enum Stands {
+    /// It goes on.
+    GoesOn,
+    /// It has stopped, in no stub.
+    Still,
+    /// The same, at a call that ends this descriptor, and changes nothing else.
+    Ends(i32),
+}
+
 /// No stubs.
 #[derive(Debug, Default)]
 pub struct Patcher;
@@ -57,6 +68,14 @@ impl Patcher {
     /// Nothing to forget.
     pub fn gone(&mut self, _process: i32, _recorder: &Recorder) {}
 
+    /// Nobody's records are set aside.
+    pub fn is_behind(&self) -> Option<i32> {
+        None
+    }
+
+    /// Nothing was set aside.
+    pub fn catch_up(&mut self, _recorder: &mut Recorder) {}
+
     /// Nothing passed.
     pub fn count(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) {}
 
@@ -72,7 +91,7 @@ impl Patcher {
     pub fn follow(&mut self, _process: i32, _recorder: &mut Recorder) {}
 
     /// Nothing passed.
-    pub fn replay(&mut self, _process: i32, _stands: bool, _recorder: &mut Recorder) -> bool {
+    pub fn replay(&mut self, _process: i32, _stands: Stands, _recorder: &mut Recorder) -> bool {
         false
     }
 

@@ -34,6 +34,17 @@ static TAILS: LazyLock<Vec<Tail>> =
 const RBX: usize = 5 * 8;
 const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as u64;
 
+/// Where a process is whose ring is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Stands {
+    /// It goes on.
+    GoesOn,
+    /// It has stopped, in no stub.
+    Still,
+    /// The same, at a call that ends this descriptor, and changes nothing else.
+    Ends(i32),
+}
+
 impl Patcher {
     /// Reads what must be read before a call that stopped is made.
     pub fn before(&mut self, event: &Event, process: i32, recorder: &mut Recorder) {
@@ -45,18 +56,33 @@ impl Patcher {
         let reads = Reads::before(plan, &event.args);
         let looks = plan.names(&event.args).is_some();
         match reads {
-            Reads::Own => self.served = self.replay(process, true, recorder),
+            Reads::Own => {
+                let ended = plan.ends().map(|at| event.args[at] as i32);
+                let stands = ended.map_or(Stands::Still, Stands::Ends);
+                self.served = self.replay(process, stands, recorder);
+            }
             Reads::All => {
                 let spaces = self.spaces.values();
                 let spaces = spaces.filter(|space| matches!(space.ring, Ring::Read(_)));
                 let others: Vec<i32> =
                     spaces.filter_map(|space| space.members.first()).copied().collect();
                 for other in others {
-                    self.replay(other, other == process, recorder);
+                    let stands = if other == process { Stands::Still } else { Stands::GoesOn };
+                    self.replay(other, stands, recorder);
+                    if other != process && moves_directories(event.sysno) {
+                        self.forget_opened(other);
+                    }
                 }
             }
+            Reads::Nothing if looks && self.space(process).is_some_and(|space| space.moved) => {
+                self.served = true;
+                self.replay(process, Stands::Still, recorder);
+                self.rewind(process);
+                self.reopen_paths(process);
+            }
             Reads::Nothing if looks && self.is_full(process) => {
-                self.served = self.replay(process, true, recorder);
+                self.served =
+                    self.set_aside(process) || self.replay(process, Stands::Still, recorder);
             }
             Reads::Nothing => {}
         }
@@ -102,7 +128,7 @@ impl Patcher {
 
     /// From now on all calls with paths of a process stop.
     fn close_paths(&mut self, process: i32, recorder: &mut Recorder) {
-        self.replay(process, false, recorder);
+        self.replay(process, Stands::GoesOn, recorder);
         let Some(space) = self.space(process) else { return };
         if matches!(space.ring, Ring::Read(_)) {
             let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
@@ -110,13 +136,30 @@ impl Patcher {
         space.ring = Ring::Closed;
     }
 
-    /// Records what passed since the last time, if anything did. `stands`: the process has stopped, in no
-    /// stub.
-    pub fn replay(&mut self, process: i32, stands: bool, recorder: &mut Recorder) -> bool {
+    /// Where a process that goes on opened its directories may soon not be where they are: it stops at its
+    /// next path.
+    fn forget_opened(&mut self, process: i32) {
+        let Some(space) = self.space(process) else { return };
+        if matches!(space.ring, Ring::Read(_)) && !space.files.is_empty() {
+            space.moved = true;
+            let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
+        }
+    }
+
+    fn reopen_paths(&mut self, process: i32) {
+        let Some(space) = self.space(process) else { return };
+        space.moved = false;
+        if matches!(space.ring, Ring::Read(_)) {
+            let _ = memory::write_data(process, area::PATHS_CLOSED, &[0]);
+        }
+    }
+
+    /// Records what passed since the last time. Whether that is why the process stopped.
+    pub fn replay(&mut self, process: i32, stands: Stands, recorder: &mut Recorder) -> bool {
         let Some(space) = self.space(process) else { return false };
         let Ring::Read(read) = space.ring else { return false };
         let bytes = match ring::since(process, read) {
-            Ok(Some((0, _))) => return false,
+            Ok(Some((0, _))) if !space.emptied => return false,
             Ok(Some((_, bytes))) => bytes,
             Ok(None) => {
                 self.spoilt(process, recorder);
@@ -124,19 +167,48 @@ impl Patcher {
             }
             Err(_) => return false,
         };
-        // A descriptor that a record means is what it was.
-        recorder.descriptors_stand(true);
-        let done = replay_all(space, process, &bytes, recorder);
-        recorder.descriptors_stand(false);
-        let Some(done) = done else {
+        let Some(done) = replay_all(space, process, &bytes, recorder) else {
             self.spoilt(process, recorder);
             return false;
         };
         space.ring = Ring::Read(read + done);
-        if stands {
-            self.rewind(process);
+        match stands {
+            Stands::GoesOn => {}
+            Stands::Still => self.rewind(process),
+            Stands::Ends(descriptor) => return self.rewind_but_opened(process, descriptor),
         }
         true
+    }
+
+    /// Takes all records out of a full ring, to be read while the process goes on: what holds for a record
+    /// in the ring holds until its process stops again. Whether they are all finished, and it was done.
+    fn set_aside(&mut self, process: i32) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        let Ring::Read(read) = space.ring else { return false };
+        let Ok(Some((_, bytes))) = ring::since(process, read) else { return false };
+        if Record::all(&bytes).any(|record| record.owner().is_none())
+            || memory::write_data(process, area::HEAD, &[0; 8]).is_err()
+        {
+            return false;
+        }
+        space.ring = Ring::Read(0);
+        space.emptied = true;
+        self.aside = Some((process, bytes));
+        true
+    }
+
+    /// Whose records are set aside, a process of one thread.
+    pub fn is_behind(&self) -> Option<i32> {
+        self.aside.as_ref().map(|(process, _)| *process)
+    }
+
+    /// Records what was set aside. Before anything else that stopped is looked at.
+    pub fn catch_up(&mut self, recorder: &mut Recorder) {
+        let Some((process, bytes)) = self.aside.take() else { return };
+        let Some(space) = self.space(process) else { return };
+        if replay_all(space, process, &bytes, recorder).is_none() {
+            self.spoilt(process, recorder);
+        }
     }
 
     /// Empties the ring: no descriptor is meant any more, or known by what opened it.
@@ -146,16 +218,35 @@ impl Patcher {
             return;
         }
         space.ring = Ring::Read(0);
+        space.emptied = false;
         space.files.clear();
-        let bytes = [0; (area::OPENED - area::HEAD) as usize + area::DESCRIPTORS as usize / 8];
-        let _ = memory::write_data(process, area::HEAD, &bytes);
+        ring::Bits::default().write(process);
+    }
+
+    /// Empties the ring before a descriptor is no more what a record opened: of others that still counts.
+    /// Whether a record meant that one.
+    fn rewind_but_opened(&mut self, process: i32, descriptor: i32) -> bool {
+        let Some(space) = self.space(process) else { return false };
+        if !matches!(space.ring, Ring::Read(_)) {
+            return false;
+        }
+        let Some(mut bits) = ring::Bits::read(process) else {
+            self.rewind(process);
+            return true;
+        };
+        space.ring = Ring::Read(0);
+        space.emptied = true;
+        space.files.remove(&descriptor);
+        let is_meant = bits.end(descriptor);
+        bits.write(process);
+        is_meant
     }
 
     /// Takes the record at `offset`, the last one, out of the ring, which is read then. The thread may
     /// still read in the record.
     fn take_back(&mut self, process: i32, offset: u64, recorder: &mut Recorder) {
         let _ = memory::write_data(process, area::HEAD, &offset.to_le_bytes());
-        if !self.replay(process, true, recorder) {
+        if !self.replay(process, Stands::Still, recorder) {
             self.rewind(process);
         }
     }
@@ -239,8 +330,27 @@ impl Patcher {
     }
 }
 
+/// Whether a call may give directories, and what lies below them, other paths.
+fn moves_directories(sysno: Sysno) -> bool {
+    let moves = ["rename", "renameat", "renameat2", "mount", "move_mount", "umount2", "pivot_root"];
+    sysno.name().is_some_and(|name| moves.contains(&name))
+}
+
 /// Records what is finished of these records: so many bytes. `None` when one is of no stub.
 fn replay_all(
+    space: &mut Space,
+    process: i32,
+    bytes: &[u8],
+    recorder: &mut Recorder,
+) -> Option<u64> {
+    // A descriptor that a record means is what it was.
+    recorder.descriptors_stand(true);
+    let done = replay_each(space, process, bytes, recorder);
+    recorder.descriptors_stand(false);
+    done
+}
+
+fn replay_each(
     space: &mut Space,
     process: i32,
     bytes: &[u8],

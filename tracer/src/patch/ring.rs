@@ -1,7 +1,10 @@
 //! The calls with paths that passed: each left a record in the memory of its process, which is read
 //! before anything changes that it depends on.
 
-use super::area::{self, RING, RING_SIZE};
+use super::{
+    area::{self, RING, RING_SIZE},
+    memory::write_data,
+};
 use crate::plan::Plan;
 use supervisor::memory;
 
@@ -106,6 +109,53 @@ pub fn since(tid: i32, read: u64) -> nix::Result<Option<(u64, Vec<u8>)>> {
         memory::read(tid, RING + read + guess, &mut bytes[guess as usize..])?;
     }
     Ok(Some((head, bytes)))
+}
+
+const BITS_SIZE: usize = area::DESCRIPTORS as usize / 8;
+
+/// What is known of the first descriptors, as a ring that is emptied begins with it.
+#[derive(Debug)]
+pub struct Bits {
+    meant: [u8; BITS_SIZE],
+    opened: [u8; BITS_SIZE],
+}
+
+impl Default for Bits {
+    fn default() -> Bits {
+        Bits { meant: [0; BITS_SIZE], opened: [0; BITS_SIZE] }
+    }
+}
+
+impl Bits {
+    /// Reads them.
+    pub fn read(tid: i32) -> Option<Bits> {
+        let mut bits = Bits::default();
+        let Bits { meant, opened } = &mut bits;
+        memory::read_both(tid, (area::MEANT, meant), (area::OPENED, opened)).ok()?;
+        Some(bits)
+    }
+
+    /// Nothing is meant any more, and `descriptor` is not what a record opened. Whether it was meant.
+    pub fn end(&mut self, descriptor: i32) -> bool {
+        let meant = std::mem::replace(&mut self.meant, [0; BITS_SIZE]);
+        let Ok(at) = usize::try_from(descriptor) else { return false };
+        let bit = 1 << (at % 8);
+        if let Some(byte) = self.opened.get_mut(at / 8) {
+            *byte &= !bit;
+        }
+        meant.get(at / 8).is_some_and(|byte| byte & bit != 0)
+    }
+
+    /// Writes them, and that no bytes of the ring are in use.
+    pub fn write(&self, tid: i32) {
+        let mut bytes = [0; (area::MEANT - area::HEAD) as usize + 2 * BITS_SIZE];
+        let (_, bits) = bytes.split_at_mut((area::MEANT - area::HEAD) as usize);
+        let (meant, opened) = bits.split_at_mut(BITS_SIZE);
+        meant.copy_from_slice(&self.meant);
+        opened.copy_from_slice(&self.opened);
+        // Where that fails the process is gone.
+        let _ = write_data(tid, area::HEAD, &bytes);
+    }
 }
 
 /// Whether a record can begin, or the ring end, so far in it.

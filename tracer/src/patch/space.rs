@@ -4,8 +4,9 @@ use super::{
     area,
     stub::{Moved, Place, Sort, Stub},
 };
+use foldhash::{HashMap, HashSet};
 use model::{Sysno, Text};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use supervisor::{memory, procfs::Mapping};
 
 /// More calls than this nobody makes between two stops: something else wrote there.
@@ -78,7 +79,11 @@ pub struct Space {
     pub closed: bool,
     /// What is read of its ring.
     pub ring: Ring,
-    /// The files that records opened which were read and are still in the ring, by descriptor.
+    /// It was emptied while the process went on: what its records opened and meant still counts.
+    pub emptied: bool,
+    /// Another process may have moved what its records opened: it stops at its next path.
+    pub moved: bool,
+    /// The files that records opened which were read and still count, by descriptor.
     pub files: HashMap<i32, Text>,
     /// Its threads did not let it be rewritten: for how many more stops that is believed.
     pub deaf_for: u32,
