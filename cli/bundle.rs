@@ -10,7 +10,7 @@ use crate::{
     files::{Plain, open_directory, read_in, write_in},
     profile_input::this_machine,
 };
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use merger::{
     Context, Input as Evidence,
     paths::{self, PathOptions},
@@ -164,7 +164,7 @@ impl Bundle {
     /// # Errors
     /// With the file and the reason.
     pub fn add_trace(&self, trace: &Trace) -> anyhow::Result<()> {
-        let name = format!("{}-{}.json", trace.started.replace([':', '-'], ""), trace.id);
+        let name = file_name(trace);
         let traces = make(&self.directory, Path::new(TRACES))
             .plain()
             .with_context(|| format!("cannot make {}", self.path.join(TRACES).display()))?;
@@ -190,12 +190,12 @@ impl Bundle {
         self.write(POLICY, &to_json(policy)?)
     }
 
-    /// All traces of the bundle, by file name.
+    /// All traces of the bundle, by file name. `own`, one of them, need not be read.
     ///
     /// # Errors
     /// With the first file that cannot be read, and why.
-    pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
-        traces(&self.directory, &self.path)
+    pub fn traces(&self, own: Option<&Trace>) -> anyhow::Result<Vec<Trace>> {
+        traces(&self.directory, &self.path, own)
     }
 
     /// The analysis, where there is one.
@@ -237,9 +237,15 @@ impl Bundle {
 /// # Errors
 /// With the file and the reason.
 pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Result<Vec<String>> {
-    bundle.write_policy(policy)?;
-    let landlock = paths::landlock(policy, PathOptions::default());
-    bundle.write(REPORT, report(policy, &landlock)?.as_bytes())?;
+    // Of many files, each takes long.
+    let (landlock, report) = std::thread::scope(|scope| {
+        let written = scope.spawn(|| bundle.write_policy(policy));
+        let landlock = paths::landlock(policy, PathOptions::default());
+        let report = report(policy, &landlock);
+        written.join().map_err(|_| anyhow!("cannot write the policy"))??;
+        anyhow::Ok((landlock, report?))
+    })?;
+    bundle.write(REPORT, report.as_bytes())?;
     if policy.calls.is_empty() {
         // A process that was attached to and did nothing.
         return Ok(vec!["not written: no call was recorded".to_owned()]);
@@ -314,7 +320,7 @@ pub fn evidence(path: &Path) -> anyhow::Result<Vec<Evidence>> {
     let directory =
         open_directory(path).with_context(|| format!("cannot read {}", path.display()))?;
     let analysis = document(&directory, path, ANALYSIS)?;
-    let evidence = together(traces(&directory, path)?, analysis, decided(&directory, path)?);
+    let evidence = together(traces(&directory, path, None)?, analysis, decided(&directory, path)?);
     if !evidence.iter().any(|input| matches!(input, Evidence::Trace(_) | Evidence::Analysis(_))) {
         bail!("{} has no traces", path.display());
     }
@@ -360,19 +366,36 @@ fn is_link(stat: &FileStat) -> bool {
 }
 
 /// All traces of a bundle, by file name.
-fn traces(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<Trace>> {
+/// The name of a trace's file, by which the runs of a bundle are in their order.
+fn file_name(trace: &Trace) -> String {
+    format!("{}-{}.json", trace.started.replace([':', '-'], ""), trace.id)
+}
+
+fn traces(bundle: &OwnedFd, path: &Path, own: Option<&Trace>) -> anyhow::Result<Vec<Trace>> {
+    let Some((directory, names)) = trace_names(bundle, path)? else { return Ok(Vec::new()) };
     let mut traces = Vec::new();
-    for (name, bytes) in trace_files(bundle, path)? {
+    for name in names {
+        if let Some(own) = own.filter(|own| *name == *file_name(own)) {
+            traces.push(own.clone());
+            continue;
+        }
+        let bytes = read_trace(&directory, path, &name)?;
         let named = || format!("cannot use {}", path.join(TRACES).join(&name).display());
         traces.push(from_json::<Trace>(&bytes).with_context(named)?);
     }
     Ok(traces)
 }
 
-fn trace_files(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<(OsString, Vec<u8>)>> {
+fn read_trace(directory: &OwnedFd, path: &Path, name: &OsStr) -> anyhow::Result<Vec<u8>> {
+    read_in(directory, Path::new(name))
+        .with_context(|| format!("cannot read {}", path.join(TRACES).join(name).display()))
+}
+
+/// The directory of the traces, if there is one, and their names, in order.
+fn trace_names(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Option<(OwnedFd, Vec<OsString>)>> {
     let what = || format!("cannot read {}", path.join(TRACES).display());
     let directory = match open_no_follow(bundle, Path::new(TRACES)) {
-        Err(Errno::ENOENT) => return Ok(Vec::new()),
+        Err(Errno::ENOENT) => return Ok(None),
         other => other.plain().with_context(what)?,
     };
     let mut names = Vec::new();
@@ -383,13 +406,7 @@ fn trace_files(bundle: &OwnedFd, path: &Path) -> anyhow::Result<Vec<(OsString, V
         }
     }
     names.sort();
-    let mut files = Vec::new();
-    for name in names {
-        let bytes = read_in(&directory, Path::new(&name))
-            .with_context(|| format!("cannot read {}", path.join(TRACES).join(&name).display()))?;
-        files.push((name, bytes));
-    }
-    Ok(files)
+    Ok(Some((directory, names)))
 }
 
 /// One writer at a time. Another one is waited for, but not for ever: anybody who may read the

@@ -37,7 +37,10 @@ pub fn trace(arguments: &TraceArguments) -> Result<Status, Failure> {
     if arguments.strict && !gaps.is_empty() {
         return Err(anyhow!("the record is incomplete: {}", gaps.join("; ")).into());
     }
-    match trace.completeness.ended {
+    let ended = trace.completeness.ended.clone();
+    // Of many files, taking this apart is a good part of the whole; the process is about to end.
+    std::mem::forget((trace, written));
+    match ended {
         // An attached process has not been profgen's child: its end is not profgen's.
         _ if arguments.pid.is_some() => Ok(Status::Code(0)),
         Some(ended) => Ok(Status::Like(ended)),
@@ -143,7 +146,7 @@ pub fn keep(place: &Place, trace: &Trace, how: &Derivation<'_>) -> Result<Writte
             .into());
         }
     };
-    Ok(derive(&bundle, how)?)
+    Ok(derive(&bundle, Some(trace), how)?)
 }
 
 /// How a bundle's files are made of its traces.
@@ -160,12 +163,16 @@ pub struct Derivation<'a> {
     pub profile: Profile,
 }
 
-/// Analyses, merges and renders.
+/// Analyses, merges and renders. `own` is one of the bundle's traces, where that is at hand.
 ///
 /// # Errors
 /// With the operation, the file and the reason.
-pub fn derive(bundle: &Bundle, how: &Derivation<'_>) -> anyhow::Result<Written> {
-    let traces = bundle.traces()?;
+pub fn derive(
+    bundle: &Bundle,
+    own: Option<&Trace>,
+    how: &Derivation<'_>,
+) -> anyhow::Result<Written> {
+    let traces = bundle.traces(own)?;
     let analysis = if how.no_static {
         bundle.analysis()?
     } else {

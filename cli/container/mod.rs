@@ -188,6 +188,7 @@ impl Job<'_> {
         let subject = self.engine.subject();
         let written = derive(
             &bundle,
+            None,
             &Derivation {
                 root: root.as_deref().map(|root| (root, &*subject)),
                 no_static: self.arguments.no_static,
