@@ -434,6 +434,11 @@ fn a_handler_that_looks_at_files_may_run_amid_the_recording_of_a_look() {
 }
 
 #[test]
+fn no_program_sees_that_it_is_kept_beside_its_tracer() {
+    exact("where", "", &[]);
+}
+
+#[test]
 fn a_program_that_dumps_core_ends_by_the_same_signal_and_is_counted() {
     exact("interrupted", "dumped", &[]);
 }

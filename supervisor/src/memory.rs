@@ -8,6 +8,7 @@ use nix::{
     unistd::Pid,
 };
 use std::{
+    collections::HashMap,
     fs::File,
     io::IoSliceMut,
     os::unix::fs::FileExt,
@@ -114,12 +115,69 @@ pub fn read_u64(tid: i32, address: u64) -> nix::Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
+const PAGE: u64 = 4096;
+
+/// Memory of which many small pieces are wanted: it is read page by page, each once.
+#[derive(Debug)]
+pub struct Pages {
+    tid: i32,
+    bound: usize,
+    pages: HashMap<u64, Option<Box<[u8; PAGE as usize]>>>,
+}
+
+impl Pages {
+    /// Of a process, at most `bound` pages of it.
+    pub fn new(tid: i32, bound: usize) -> Pages {
+        Pages { tid, bound, pages: HashMap::new() }
+    }
+
+    /// Fills `buffer` from `address`; `None` when not all of it can be read.
+    pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> Option<()> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = address.checked_add(done as u64)?;
+            let there = &self.page(at / PAGE * PAGE)?[(at % PAGE) as usize..];
+            let length = there.len().min(buffer.len() - done);
+            buffer[done..done + length].copy_from_slice(&there[..length]);
+            done += length;
+        }
+        Some(())
+    }
+
+    fn page(&mut self, start: u64) -> Option<&[u8; PAGE as usize]> {
+        if !self.pages.contains_key(&start) {
+            if self.pages.len() >= self.bound {
+                return None;
+            }
+            let mut bytes = Box::new([0; PAGE as usize]);
+            let read = read(self.tid, start, &mut bytes[..]).is_ok();
+            self.pages.insert(start, read.then_some(bytes));
+        }
+        self.pages.get(&start)?.as_deref()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn own_tid() -> i32 {
         nix::unistd::gettid().as_raw()
+    }
+
+    #[test]
+    fn pages_give_what_is_there_across_their_borders_up_to_their_bound() {
+        let bytes: Vec<u8> = (0..4 * PAGE).map(|at| (at * 7 % 251) as u8).collect();
+        let start = bytes.as_ptr() as u64;
+        let border = start.next_multiple_of(PAGE);
+        let mut pages = Pages::new(own_tid(), 2);
+        let mut there = [0; 100];
+        assert_eq!(pages.read(border - 50, &mut there), Some(()));
+        let at = (border - 50 - start) as usize;
+        assert_eq!(there, bytes[at..at + 100]);
+        assert_eq!(pages.read(border + 2 * PAGE, &mut there), None);
+        assert_eq!(Pages::new(own_tid(), 2).read(8, &mut there), None);
+        assert_eq!(Pages::new(own_tid(), 2).read(u64::MAX - 8, &mut there), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod attach;
 mod bases;
+mod beside;
 mod cap_capable;
 mod checks;
 mod contained;

@@ -241,7 +241,7 @@ pub struct Named {
 /// others stop each time. Where calls pass, descriptors are not followed, so that what makes, ends or
 /// moves one is here too.
 #[rustfmt::skip]
-const PLAIN: [&str; 124] = [
+const PLAIN: [&str; 123] = [
     // They use the descriptors among their arguments.
     "copy_file_range", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "fadvise64", "fallocate",
     "fdatasync", "flock", "fstat", "fsync", "ftruncate", "getdents64", "inotify_rm_watch",
@@ -262,7 +262,7 @@ const PLAIN: [&str; 124] = [
     "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
     "getpriority", "getrandom", "getresgid", "getresuid", "getrusage", "getsid", "gettid", "getuid",
     "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
-    "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sigaltstack", "sysinfo", "umask", "uname",
+    "sched_getparam", "sched_getscheduler", "sigaltstack", "sysinfo", "umask", "uname",
     // Its own memory, which stays where it is.
     "brk", "madvise", "membarrier", "mincore", "msync",
     // What it shares with others by number.

@@ -4,6 +4,7 @@
 
 use crate::{
     Options, Recorded, TraceError,
+    beside::Beside,
     cap_capable::Measuring,
     observe::{Event, sets_filter},
     patch::{self, Patcher},
@@ -139,6 +140,7 @@ fn launch(
     engine.add(child.pid.as_raw());
     engine.before_exec = true;
     engine.patcher = patches.then(Patcher::default);
+    engine.beside = Some(Beside::new());
     if calls == Calls::Unfiltered {
         // It stops where it waits, and each of its calls from there on.
         ptrace::interrupt(child.pid)?;
@@ -183,6 +185,8 @@ pub struct Engine<'a> {
     options: &'a Options,
     /// Where calls may pass without a stop.
     pub(crate) patcher: Option<Patcher>,
+    /// Threads that stop often; `None` where they are not ours.
+    beside: Option<Beside>,
 }
 
 impl<'a> Engine<'a> {
@@ -199,6 +203,7 @@ impl<'a> Engine<'a> {
             ended: None,
             options,
             patcher: None,
+            beside: None,
         }
     }
 
@@ -270,7 +275,12 @@ impl<'a> Engine<'a> {
             self.catch_up();
         }
         match wait {
-            Wait::Stopped(stop) => self.stopped(tid, stop),
+            Wait::Stopped(stop) => {
+                if let Some(beside) = &mut self.beside {
+                    beside.stopped(tid);
+                }
+                self.stopped(tid, stop);
+            }
             Wait::Exited(_) | Wait::Killed(_) => self.gone(tid, wait),
         }
     }
@@ -303,6 +313,9 @@ impl<'a> Engine<'a> {
 
     /// A thread that is gone, or let go: the result of the call that it was in is not known.
     fn forget(&mut self, tid: i32) {
+        if let Some(beside) = &mut self.beside {
+            beside.gone(tid);
+        }
         if let Some(Tracee { entered: Some(Some(pending)), .. }) = self.tracees.remove(&tid) {
             self.recorder.result(*pending, None);
         }
@@ -418,7 +431,11 @@ impl<'a> Engine<'a> {
     }
 
     /// Lets a thread go on to its next stop, delivering a signal when there is one.
-    fn resume(&self, tid: i32, signal: c_int) {
+    fn resume(&mut self, tid: i32, signal: c_int) {
+        let is_behind = self.is_behind().is_some() && !self.awaits_exit(tid);
+        if let Some(beside) = &mut self.beside {
+            beside.resumes(tid, is_behind);
+        }
         let request = if self.calls_of(tid) != Calls::Filtered || self.awaits_exit(tid) {
             libc::PTRACE_SYSCALL
         } else {
@@ -475,6 +492,9 @@ impl<'a> Engine<'a> {
         if self.before_exec && self.calls == Calls::Unfiltered && !executes {
             return true;
         }
+        if let Some(beside) = &mut self.beside {
+            beside.makes(tid, sysno, &event.args);
+        }
         let here = (event.instruction_pointer, sysno);
         let again = self.tracees.get_mut(&tid).and_then(|tracee| {
             let again = tracee.again.take_if(|at| *at == here);
@@ -492,6 +512,11 @@ impl<'a> Engine<'a> {
         };
         if seen == Entry::Record {
             self.noted(&event);
+        }
+        if let Some(beside) = &mut self.beside
+            && self.recorder.asked_where_it_runs()
+        {
+            beside.give_up();
         }
         match sysno.name() {
             Some("seccomp" | "prctl") if sets_filter(sysno, &event.args) => {
@@ -552,6 +577,9 @@ impl<'a> Engine<'a> {
         let entered = self.tracees.remove(&former).and_then(|tracee| tracee.entered);
         if let Some(Some(pending)) = entered {
             self.recorder.result(*pending, Some(0));
+        }
+        if let Some(beside) = self.beside.as_mut().filter(|_| former != tid) {
+            beside.gone(former);
         }
         let others: Vec<i32> = self.tracees.keys().copied().collect();
         for other in others {

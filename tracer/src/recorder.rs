@@ -123,6 +123,7 @@ pub struct Recorder {
     calls: u64,
     lost: u64,
     unread: u64,
+    asked_where_it_runs: bool,
     untraced: BTreeSet<Untraced>,
     privileges: BTreeSet<Privileged>,
     notes: BTreeSet<String>,
@@ -151,6 +152,7 @@ impl Recorder {
             calls: 0,
             lost: 0,
             unread: 0,
+            asked_where_it_runs: false,
             untraced: BTreeSet::new(),
             privileges: BTreeSet::new(),
             notes: BTreeSet::new(),
@@ -613,6 +615,11 @@ impl Recorder {
         self.processes.get(&process).is_some_and(|state| state.elsewhere)
     }
 
+    /// Whether a program named a file that says on which processors a process may run.
+    pub fn asked_where_it_runs(&self) -> bool {
+        self.asked_where_it_runs
+    }
+
     /// The plan of a call.
     pub fn plan(&mut self, sysno: Sysno) -> &Plan {
         let slot = self.slots.of(sysno);
@@ -684,6 +691,10 @@ impl Recorder {
             place.found == Some(FileKind::Directory)
                 && is_of_process(at.as_bytes())
                 && !matches!(accesses[..], [Access::Metadata])
+        });
+        self.asked_where_it_runs |= observation.files.iter().any(|(place, _)| {
+            let at = place.resolved.as_ref().unwrap_or(&place.named).as_bytes();
+            at.ends_with(b"/status") && is_of_process(at)
         });
         if let Some(who) = who {
             state.directories.refresh(self.generation);

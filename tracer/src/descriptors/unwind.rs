@@ -12,7 +12,7 @@ use model::Text;
 use std::{collections::HashMap, path::Path};
 use supervisor::{
     elf_file::{ElfFile, Section, Segment, open_regular},
-    memory,
+    memory::Pages,
     procfs::{self, Mapping},
 };
 
@@ -22,7 +22,6 @@ const FILE_BUDGET: u64 = 64 << 20;
 const RUN_BUDGET: u64 = 512 << 20;
 /// How many pages of one stack are read.
 const PAGES_MAX: usize = 64;
-const PAGE: u64 = 4096;
 /// Registers by their DWARF numbers: those up to the return address.
 const REGISTERS: usize = 17;
 
@@ -58,7 +57,7 @@ impl Unwinder {
         mut registers: Registers,
         bound: usize,
     ) -> Vec<u64> {
-        let mut memory = Stack { tid, pages: HashMap::new() };
+        let mut memory = Pages::new(tid, PAGES_MAX);
         let mut callers = Vec::new();
         let mut context = UnwindContext::new();
         while callers.len() < bound {
@@ -89,7 +88,7 @@ impl Unwinder {
         mappings: &[Mapping],
         address: u64,
         registers: &Registers,
-        memory: &mut Stack,
+        memory: &mut Pages,
         context: &mut UnwindContext<usize>,
     ) -> Option<Registers> {
         let mapping = procfs::mapping_of(mappings, address).filter(|mapping| mapping.is_file())?;
@@ -124,7 +123,7 @@ impl Unwinder {
             *value = match row.register(Register(number as u16)) {
                 // Those that a callee may spoil are unknown further out; nobody asks for them.
                 None | Some(RegisterRule::SameValue) => *value,
-                Some(RegisterRule::Offset(offset)) => memory.word(cfa.wrapping_add_signed(offset)),
+                Some(RegisterRule::Offset(offset)) => word(memory, cfa.wrapping_add_signed(offset)),
                 Some(RegisterRule::ValOffset(offset)) => Some(cfa.wrapping_add_signed(offset)),
                 Some(RegisterRule::Register(other)) => {
                     registers.get(usize::from(other.0)).copied().flatten()
@@ -148,6 +147,12 @@ impl Unwinder {
     }
 }
 
+fn word(memory: &mut Pages, address: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    memory.read(address, &mut bytes)?;
+    Some(u64::from_ne_bytes(bytes))
+}
+
 fn read(opened_as: &str, left: &mut u64) -> Option<Frames> {
     let file = open_regular(Path::new(opened_as)).ok()?;
     let elf = ElfFile::new(&file, FILE_BUDGET.min(*left)).ok()?;
@@ -161,28 +166,6 @@ fn read(opened_as: &str, left: &mut u64) -> Option<Frames> {
     let frames = elf.is_64().unwrap_or(false).then(frames).flatten();
     *left = left.saturating_sub(elf.used());
     frames
-}
-
-/// The memory of a stack, read page by page.
-struct Stack {
-    tid: i32,
-    pages: HashMap<u64, Option<Box<[u8; PAGE as usize]>>>,
-}
-
-impl Stack {
-    fn word(&mut self, address: u64) -> Option<u64> {
-        let (page, within) = (address / PAGE * PAGE, (address % PAGE) as usize);
-        if !self.pages.contains_key(&page) {
-            if self.pages.len() >= PAGES_MAX {
-                return None;
-            }
-            let mut bytes = Box::new([0; PAGE as usize]);
-            let read = memory::read(self.tid, page, &mut bytes[..]).is_ok();
-            self.pages.insert(page, read.then_some(bytes));
-        }
-        let bytes = self.pages.get(&page)?.as_ref()?;
-        Some(u64::from_ne_bytes(bytes.get(within..within + 8)?.try_into().ok()?))
-    }
 }
 
 /// The registers of a thread that ptrace has stopped.

@@ -4,7 +4,7 @@
 //! What is read is the program's: every step is bounded, and whatever does not fit together means
 //! that there is no such function.
 
-use std::ops::Range;
+use std::{cell::RefCell, ops::Range};
 use supervisor::memory;
 
 /// The longest function that is looked at.
@@ -50,6 +50,26 @@ pub struct Of(pub i32);
 impl Memory for Of {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
         memory::read(self.0, address, buffer).ok()
+    }
+}
+
+/// How many pages of a module are looked at for one place: a function, its entry, and those around it.
+const PAGES_MAX: usize = 128;
+
+/// The same, of which many small pieces are read.
+#[derive(Debug)]
+pub struct Paged(RefCell<memory::Pages>);
+
+impl Paged {
+    /// Nothing is read yet.
+    pub fn of(tid: i32) -> Paged {
+        Paged(RefCell::new(memory::Pages::new(tid, PAGES_MAX)))
+    }
+}
+
+impl Memory for Paged {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
+        self.0.borrow_mut().read(address, buffer)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     area,
-    function::{Memory, Of, Table},
+    function::{Memory, Of, Paged, Table},
     memory::Code,
     pads,
     site::{LONG, Proof},
@@ -48,7 +48,7 @@ impl Atlas {
             let base = mappings[..=at].iter().rev();
             let base = base.take_while(|part| part.path == mapping.path || part.path.is_empty());
             let base = base.filter(|part| part.path == mapping.path && part.offset == 0).last()?;
-            Known::of(&Of(tid), base.start, call)
+            Known::of(&Paged::of(tid), base.start, call)
         });
         let known = known.as_ref()?.moved_to(call);
         // The file may have been written to since, or the program has changed its code.
