@@ -237,22 +237,32 @@ impl Bundle {
 /// # Errors
 /// With the file and the reason.
 pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Result<Vec<String>> {
-    // Of many files, each takes long.
-    let (landlock, report) = std::thread::scope(|scope| {
+    let landlock = paths::landlock(policy, PathOptions::default());
+    // Each takes its time, to make or until it is on the disk.
+    std::thread::scope(|scope| {
         let written = scope.spawn(|| bundle.write_policy(policy));
-        let landlock = paths::landlock(policy, PathOptions::default());
-        let report = report(policy, &landlock);
+        let reported = scope.spawn(|| bundle.write(REPORT, report(policy, &landlock)?.as_bytes()));
+        let notes = enforced(bundle, policy, profile, &landlock);
         written.join().map_err(|_| anyhow!("cannot write the policy"))??;
-        anyhow::Ok((landlock, report?))
-    })?;
-    bundle.write(REPORT, report.as_bytes())?;
+        reported.join().map_err(|_| anyhow!("cannot write the report"))??;
+        notes
+    })
+}
+
+/// What the policy is enforced by.
+fn enforced(
+    bundle: &Bundle,
+    policy: &Policy,
+    profile: &Profile,
+    landlock: &LandlockPolicy,
+) -> anyhow::Result<Vec<String>> {
     if policy.calls.is_empty() {
         // A process that was attached to and did nothing.
         return Ok(vec!["not written: no call was recorded".to_owned()]);
     }
     let rendered = emit::render(profile.format, policy, profile.targets.as_ref())?;
     bundle.write(SECCOMP, rendered.text.as_bytes())?;
-    let rules = emit::rules(Form::Json, policy, &landlock)?;
+    let rules = emit::rules(Form::Json, policy, landlock)?;
     bundle.write(LANDLOCK, rules.text.as_bytes())?;
     if !policy.confinement.is_empty() {
         let suggestions = merger::capsicum::suggestions(policy);

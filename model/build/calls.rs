@@ -206,7 +206,7 @@ impl<'a> Form<'a> {
 }
 
 /// `FORMS`: first each call once, in the order of the file, then the other forms of some of them.
-/// `BY_NAME` and `BY_NUMBER` are sorted indices into it.
+/// `BY_NUMBER` are sorted indices into it.
 pub fn emit(calls: &[Call], file_ops: &[FileOp]) -> String {
     let mut forms: Vec<Form> = Vec::new();
     for call in calls {
@@ -232,10 +232,6 @@ pub fn emit(calls: &[Call], file_ops: &[FileOp]) -> String {
     let mut code = format!("const CALLS: usize = {};\n\n", calls.len());
     code += "static FORMS: &[Call] = &[\n";
     forms.iter().for_each(|form| code += &form.emit());
-    code += "];\n\nstatic BY_NAME: &[u16] = &[";
-    let mut by_name: Vec<usize> = (0..calls.len()).collect();
-    by_name.sort_by_key(|&index| &calls[index].name);
-    by_name.iter().for_each(|index| code += &format!("{index}, "));
     code += "];\n\nstatic BY_NUMBER: [&[(u32, u16)]; 9] = [\n";
     for numbers in &by_number {
         code += "    &[";

@@ -5,6 +5,8 @@ use crate::{
     fileop::{Access, AccessRule, Flag, Follow},
 };
 
+use std::{collections::HashMap, sync::LazyLock};
+
 include!(concat!(env!("OUT_DIR"), "/calls.rs"));
 
 /// No number: the architecture lacks the call.
@@ -46,8 +48,9 @@ impl Call {
 
     /// The call of that name.
     pub fn by_name(name: &str) -> Option<&'static Call> {
-        let at = BY_NAME.binary_search_by(|&at| FORMS[usize::from(at)].name.cmp(name)).ok()?;
-        Some(&FORMS[usize::from(BY_NAME[at])])
+        static NAMES: LazyLock<HashMap<&str, &Call>> =
+            LazyLock::new(|| Call::all().iter().map(|call| (call.name, call)).collect());
+        NAMES.get(name).copied()
     }
 
     /// Its number on an architecture that has it; with [`X32_BIT`](crate::X32_BIT) on x32.

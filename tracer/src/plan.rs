@@ -169,10 +169,20 @@ impl Plan {
         self.values.iter().all(|value| in_register(value).is_some())
             && self.files.is_empty()
             && (self.sends_unaddressed(args)
+                || self.maps_no_code(args)
                 || self.special == Special::None
                     && !self.checks.iter().any(|check| check.asked(named)))
             && !self.wants_result(args)
-            && self.is_plain()
+            && (self.is_plain() || self.maps_no_code(args))
+    }
+
+    /// Whether it maps memory where nothing is yet, and none that is executable.
+    fn maps_no_code(&self, args: &[u64; 6]) -> bool {
+        let fixed = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
+        self.special == Special::Map
+            && self.sysno.name() == Some("mmap")
+            && args[2] & libc::PROT_EXEC as u64 == 0
+            && args[3] & fixed as u64 == 0
     }
 
     /// Whether it is one of the calls that tell nothing once they were seen.
@@ -380,14 +390,21 @@ mod tests {
         let socket = |domain: i32, kind: i32| {
             plan("socket").repeats(&[domain as u64, kind as u64, 0, 0, 0, 0])
         };
+        let mmap = |protection: i32, flags: i32| {
+            plan("mmap").repeats(&[0, 4096, protection as u64, flags as u64, 3, 0])
+        };
+        let (private, data) = (libc::MAP_PRIVATE, libc::PROT_READ | libc::PROT_WRITE);
+        assert!(mmap(data, private | libc::MAP_ANONYMOUS) && mmap(libc::PROT_READ, private));
+        assert!(!mmap(data | libc::PROT_EXEC, private) && !mmap(data, private | libc::MAP_FIXED));
+        assert!(!mmap(data, private | libc::MAP_FIXED_NOREPLACE));
         let send = |address| plan("sendto").repeats(&[3, 0x5000, 1, 0, address, 16]);
         assert!(send(0) && !send(0x6000));
         assert!(socket(libc::AF_INET, libc::SOCK_STREAM) && !socket(libc::AF_INET, libc::SOCK_RAW));
     }
 
     #[test]
-    fn what_names_a_file_or_makes_a_process_or_moves_memory_never_repeats() {
-        for name in ["openat", "newfstatat", "connect", "sendmsg", "munmap", "mmap", "clone"] {
+    fn what_names_a_file_or_makes_a_process_or_unmaps_memory_never_repeats() {
+        for name in ["openat", "newfstatat", "connect", "sendmsg", "munmap", "mprotect", "clone"] {
             let sysno = Sysno::from_name(Arch::X86_64, name).unwrap();
             assert!(!Plan::new(sysno).repeats(&[0; 6]), "{name}");
         }
