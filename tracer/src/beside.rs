@@ -27,6 +27,8 @@ const NEAR: Duration = Duration::from_micros(250);
 const OFTEN: u8 = 1;
 /// A thread that runs for so long without a stop is bound no more.
 const ALONE: Duration = Duration::from_millis(1);
+/// So often all are let go for a moment: the kernel may know a better processor by now.
+const TOGETHER: Duration = Duration::from_millis(20);
 
 /// The threads that are bound.
 #[derive(Debug)]
@@ -59,8 +61,8 @@ struct Shared {
 struct Bound {
     /// Each with its own mask, and since when it runs.
     threads: HashMap<i32, (CpuSet, Instant)>,
-    /// The tracer's own mask and the processor, while some thread is bound to that.
-    tracer: Option<(CpuSet, usize)>,
+    /// The tracer's own mask and the processor, while some thread is bound to that, and since when.
+    tracer: Option<(CpuSet, usize, Instant)>,
     over: bool,
 }
 
@@ -159,7 +161,7 @@ impl Shared {
             *since = now;
             return;
         }
-        if let Some(own) = bound.bind(tid) {
+        if let Some(own) = bound.bind(tid, now) {
             bound.threads.insert(tid, (own, now));
             self.changed.notify_one();
         } else {
@@ -179,6 +181,9 @@ impl Shared {
             thread::sleep(ALONE);
             bound = self.lock();
             let now = Instant::now();
+            if bound.tracer.is_some_and(|(.., since)| now.duration_since(since) >= TOGETHER) {
+                bound.free_all(self.tracer);
+            }
             let alone = |&(_, since): &(CpuSet, Instant)| now.duration_since(since) >= ALONE;
             let alone = bound.threads.iter().filter(|(_, bound)| alone(bound)).map(|(&tid, _)| tid);
             for tid in alone.collect::<Vec<_>>() {
@@ -190,15 +195,15 @@ impl Shared {
 
 impl Bound {
     /// Binds a thread to the tracer's processor. Its own mask, where that was done.
-    fn bind(&mut self, tid: i32) -> Option<CpuSet> {
+    fn bind(&mut self, tid: i32, now: Instant) -> Option<CpuSet> {
         let processor = match self.tracer {
-            Some((_, processor)) => processor,
+            Some((_, processor, _)) => processor,
             None => {
                 let own = sched_getaffinity(Pid::from_raw(0)).ok()?;
                 // SAFETY: no arguments.
                 let processor = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
                 sched_setaffinity(Pid::from_raw(0), &only(processor)?).ok()?;
-                self.tracer = Some((own, processor));
+                self.tracer = Some((own, processor, now));
                 processor
             }
         };
@@ -229,7 +234,7 @@ impl Bound {
     /// The tracer is bound no longer than some thread is.
     fn let_tracer_go(&mut self, tracer: Pid) {
         if self.threads.is_empty()
-            && let Some((own, _)) = self.tracer.take()
+            && let Some((own, ..)) = self.tracer.take()
         {
             let _ = sched_setaffinity(tracer, &own);
         }
