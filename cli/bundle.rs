@@ -38,7 +38,7 @@ use std::{
     fs::File,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
-    thread,
+    thread::{self, Builder},
     time::Duration,
 };
 
@@ -239,12 +239,19 @@ impl Bundle {
 pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Result<Vec<String>> {
     let landlock = paths::landlock(policy, PathOptions::default());
     // Each takes its time, to make or until it is on the disk.
-    std::thread::scope(|scope| {
-        let written = scope.spawn(|| bundle.write_policy(policy));
-        let reported = scope.spawn(|| bundle.write(REPORT, report(policy, &landlock)?.as_bytes()));
+    let policy_file = || bundle.write_policy(policy);
+    let report_file = || bundle.write(REPORT, report(policy, &landlock)?.as_bytes());
+    let files: [&(dyn Fn() -> anyhow::Result<()> + Sync); 2] = [&policy_file, &report_file];
+    thread::scope(|scope| {
+        let written = files.map(|file| (file, Builder::new().spawn_scoped(scope, file)));
         let notes = enforced(bundle, policy, profile, &landlock);
-        written.join().map_err(|_| anyhow!("cannot write the policy"))??;
-        reported.join().map_err(|_| anyhow!("cannot write the report"))??;
+        for (file, writer) in written {
+            match writer {
+                Ok(writer) => writer.join().map_err(|_| anyhow!("cannot write the bundle"))??,
+                // There may be no room for a thread.
+                Err(_) => file()?,
+            }
+        }
         notes
     })
 }
