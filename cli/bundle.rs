@@ -382,18 +382,19 @@ fn is_link(stat: &FileStat) -> bool {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
 }
 
-/// All traces of a bundle, by file name.
 /// The name of a trace's file, by which the runs of a bundle are in their order.
 fn file_name(trace: &Trace) -> String {
     format!("{}-{}.json", trace.started.replace([':', '-'], ""), trace.id)
 }
 
+/// All traces of a bundle, by file name. `own`, one of them, need not be read.
 fn traces(bundle: &OwnedFd, path: &Path, own: Option<&Trace>) -> anyhow::Result<Vec<Trace>> {
     let Some((directory, names)) = trace_names(bundle, path)? else { return Ok(Vec::new()) };
+    let own = own.map(|own| (OsString::from(file_name(own)), own));
     let mut traces = Vec::new();
     for name in names {
-        if let Some(own) = own.filter(|own| *name == *file_name(own)) {
-            traces.push(own.clone());
+        if let Some((_, own)) = own.as_ref().filter(|(own, _)| *own == name) {
+            traces.push((*own).clone());
             continue;
         }
         let bytes = read_trace(&directory, path, &name)?;

@@ -90,6 +90,19 @@ impl Access {
         Access::ALL.iter().copied().find(|access| access.slug() == slug)
     }
 
+    /// Whether directories, and what lies below them, may have other paths then, or none.
+    pub fn moves_paths(self) -> bool {
+        matches!(
+            self,
+            Access::RenameFrom
+                | Access::RenameTo
+                | Access::Exchange
+                | Access::RemoveDirectory
+                | Access::Mount
+                | Access::Root
+        )
+    }
+
     /// Whether there need not be anything of that name before.
     pub fn makes_the_name(self) -> bool {
         matches!(

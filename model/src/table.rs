@@ -4,7 +4,6 @@ use crate::{
     Arch, FileOp, Group, Kind,
     fileop::{Access, AccessRule, Flag, Follow},
 };
-
 use std::{collections::HashMap, sync::LazyLock};
 
 include!(concat!(env!("OUT_DIR"), "/calls.rs"));

@@ -202,14 +202,14 @@ impl Program {
 
     /// Where a symbol that a file names is defined.
     pub fn symbol(&self, module: usize, number: u32) -> Option<Place> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&(module, number)) {
-            return *known;
+        let place = (module, number);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
+        if let Some(known) = known {
+            return known;
         }
-        drop(known);
         let found = self.find_symbol(module, number);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert((module, number), found);
+        known.insert(place, found);
         found
     }
 

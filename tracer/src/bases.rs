@@ -260,15 +260,9 @@ impl Bases {
         tid: i32,
         mut accesses: impl Iterator<Item = (Access, Option<FileKind>)>,
     ) {
-        let names = |(access, found)| match access {
-            Access::RenameFrom
-            | Access::RenameTo
-            | Access::Exchange
-            | Access::RemoveDirectory
-            | Access::Mount
-            | Access::Root => true,
+        let names = |(access, found): (Access, _)| match access {
             Access::Remove => matches!(found, None | Some(FileKind::Symlink)),
-            _ => false,
+            access => access.moves_paths(),
         };
         if self.kept && accesses.any(names) {
             self.forget(|_| true);

@@ -23,28 +23,24 @@ use std::{
 
 /// Stops that are no further apart follow each other closely.
 const NEAR: Duration = Duration::from_micros(250);
-/// So many must do that before a thread is bound: it costs as much as a stop.
-const OFTEN: u8 = 1;
 /// A thread that runs for so long without a stop is bound no more.
 const ALONE: Duration = Duration::from_millis(1);
 /// So often all are let go for a moment: the kernel may know a better processor by now.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// The threads that are bound.
+/// The threads that are bound. They are let go when this is dropped.
 #[derive(Debug)]
 pub struct Beside {
     shared: Arc<Shared>,
     /// How the stops of each thread followed each other.
     stops: HashMap<i32, Stops>,
-    /// The program could see it, or set masks itself.
-    given_up: bool,
 }
 
 #[derive(Debug)]
 struct Stops {
     last: Instant,
-    /// How many of them followed the one before closely.
-    near: u8,
+    /// It followed the one before closely.
+    near: bool,
     /// It is about to make a call that needs its own mask.
     needs_own: bool,
 }
@@ -54,76 +50,66 @@ struct Shared {
     bound: Mutex<Bound>,
     /// Some thread is bound, or the tracer is gone.
     changed: Condvar,
-    tracer: Pid,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bound {
     /// Each with its own mask, and since when it runs.
     threads: HashMap<i32, (CpuSet, Instant)>,
+    tracer: Pid,
     /// The tracer's own mask and the processor, while some thread is bound to that, and since when.
-    tracer: Option<(CpuSet, usize, Instant)>,
+    to: Option<(CpuSet, usize, Instant)>,
     over: bool,
 }
 
 impl Beside {
-    /// No thread is bound yet. The caller is the tracer.
-    pub fn new() -> Beside {
-        let shared = Shared { bound: Mutex::default(), changed: Condvar::new(), tracer: gettid() };
-        let shared = Arc::new(shared);
+    /// No thread is bound yet. The caller is the tracer. `None` when there is no room for a thread of ours.
+    pub fn new() -> Option<Beside> {
+        let bound = Bound { threads: HashMap::new(), tracer: gettid(), to: None, over: false };
+        let shared = Arc::new(Shared { bound: Mutex::new(bound), changed: Condvar::new() });
         let watched = shared.clone();
         let watching = thread::Builder::new().name("profgen-beside".to_owned());
-        let given_up = watching.spawn(move || watched.watch()).is_err();
-        Beside { shared, stops: HashMap::new(), given_up }
+        watching.spawn(move || watched.watch()).ok()?;
+        Some(Beside { shared, stops: HashMap::new() })
     }
 
     /// A thread has stopped.
     pub fn stopped(&mut self, tid: i32) {
-        if self.given_up {
-            return;
-        }
         let now = Instant::now();
-        let first = Stops { last: now, near: 0, needs_own: false };
-        self.stops
-            .entry(tid)
-            .and_modify(|stops| {
-                let is_near = now.duration_since(stops.last) < NEAR;
-                stops.near = if is_near { stops.near.saturating_add(1) } else { 0 };
-                stops.needs_own = false;
-            })
-            .or_insert(first);
+        let before = self.stops.get(&tid);
+        let near = before.is_some_and(|stops| now.duration_since(stops.last) < NEAR);
+        self.stops.insert(tid, Stops { last: now, near, needs_own: false });
     }
 
     /// A thread is about to go on. `alone`: it should do so while the tracer works.
     pub fn resumes(&mut self, tid: i32, alone: bool) {
-        let Some(stops) = self.stops.get_mut(&tid).filter(|_| !self.given_up) else { return };
+        let Some(stops) = self.stops.get_mut(&tid) else { return };
         if alone {
-            return self.shared.lock().free(tid, self.shared.tracer);
+            return self.shared.lock().free(tid);
         }
         stops.last = Instant::now();
-        if stops.near >= OFTEN && !stops.needs_own {
+        if stops.near && !stops.needs_own {
             self.shared.bind(tid, stops.last);
         }
     }
 
-    /// A thread is about to make a call.
-    pub fn makes(&mut self, tid: i32, sysno: Sysno, args: &[u64; 6]) {
-        if self.given_up {
-            return;
-        }
+    /// A thread is about to make a call. Whether no thread may be bound any more: the program sets masks, or
+    /// asks for that of another thread.
+    pub fn makes(&mut self, tid: i32, sysno: Sysno, args: &[u64; 6]) -> bool {
         match sysno.name() {
-            Some("sched_getaffinity") if ![0, tid].contains(&(args[0] as i32)) => self.give_up(),
+            Some("sched_setaffinity") => return true,
+            Some("sched_getaffinity") if ![0, tid].contains(&(args[0] as i32)) => return true,
             Some(
                 "sched_getaffinity" | "clone" | "clone3" | "fork" | "vfork" | "execve" | "execveat",
             ) => {
                 if let Some(stops) = self.stops.get_mut(&tid) {
                     stops.needs_own = true;
                 }
-                self.shared.lock().free(tid, self.shared.tracer);
+                self.shared.lock().free(tid);
             }
-            Some("sched_setaffinity") => self.give_up(),
             _ => {}
         }
+        false
     }
 
     /// A thread is gone.
@@ -131,20 +117,14 @@ impl Beside {
         self.stops.remove(&tid);
         let mut bound = self.shared.lock();
         bound.threads.remove(&tid);
-        bound.let_tracer_go(self.shared.tracer);
-    }
-
-    /// From now on no thread is bound.
-    pub fn give_up(&mut self) {
-        self.given_up = true;
-        self.shared.lock().free_all(self.shared.tracer);
+        bound.let_tracer_go();
     }
 }
 
 impl Drop for Beside {
     fn drop(&mut self) {
         let mut bound = self.shared.lock();
-        bound.free_all(self.shared.tracer);
+        bound.free_all();
         bound.over = true;
         self.shared.changed.notify_one();
     }
@@ -165,7 +145,7 @@ impl Shared {
             bound.threads.insert(tid, (own, now));
             self.changed.notify_one();
         } else {
-            bound.let_tracer_go(self.tracer);
+            bound.let_tracer_go();
         }
     }
 
@@ -181,13 +161,13 @@ impl Shared {
             thread::sleep(ALONE);
             bound = self.lock();
             let now = Instant::now();
-            if bound.tracer.is_some_and(|(.., since)| now.duration_since(since) >= TOGETHER) {
-                bound.free_all(self.tracer);
+            if bound.to.is_some_and(|(.., since)| now.duration_since(since) >= TOGETHER) {
+                bound.free_all();
             }
             let alone = |&(_, since): &(CpuSet, Instant)| now.duration_since(since) >= ALONE;
             let alone = bound.threads.iter().filter(|(_, bound)| alone(bound)).map(|(&tid, _)| tid);
             for tid in alone.collect::<Vec<_>>() {
-                bound.free(tid, self.tracer);
+                bound.free(tid);
             }
         }
     }
@@ -196,14 +176,14 @@ impl Shared {
 impl Bound {
     /// Binds a thread to the tracer's processor. Its own mask, where that was done.
     fn bind(&mut self, tid: i32, now: Instant) -> Option<CpuSet> {
-        let processor = match self.tracer {
+        let processor = match self.to {
             Some((_, processor, _)) => processor,
             None => {
-                let own = sched_getaffinity(Pid::from_raw(0)).ok()?;
+                let own = sched_getaffinity(self.tracer).ok()?;
                 // SAFETY: no arguments.
                 let processor = usize::try_from(unsafe { libc::sched_getcpu() }).ok()?;
-                sched_setaffinity(Pid::from_raw(0), &only(processor)?).ok()?;
-                self.tracer = Some((own, processor, now));
+                sched_setaffinity(self.tracer, &only(processor)?).ok()?;
+                self.to = Some((own, processor, now));
                 processor
             }
         };
@@ -216,27 +196,27 @@ impl Bound {
         Some(own)
     }
 
-    fn free(&mut self, tid: i32, tracer: Pid) {
+    fn free(&mut self, tid: i32) {
         if let Some((own, _)) = self.threads.remove(&tid) {
             // Where that fails it is gone.
             let _ = sched_setaffinity(Pid::from_raw(tid), &own);
-            self.let_tracer_go(tracer);
+            self.let_tracer_go();
         }
     }
 
-    fn free_all(&mut self, tracer: Pid) {
+    fn free_all(&mut self) {
         for (tid, (own, _)) in self.threads.drain() {
             let _ = sched_setaffinity(Pid::from_raw(tid), &own);
         }
-        self.let_tracer_go(tracer);
+        self.let_tracer_go();
     }
 
     /// The tracer is bound no longer than some thread is.
-    fn let_tracer_go(&mut self, tracer: Pid) {
+    fn let_tracer_go(&mut self) {
         if self.threads.is_empty()
-            && let Some((own, ..)) = self.tracer.take()
+            && let Some((own, ..)) = self.to.take()
         {
-            let _ = sched_setaffinity(tracer, &own);
+            let _ = sched_setaffinity(self.tracer, &own);
         }
     }
 }
@@ -267,7 +247,7 @@ mod tests {
 
     /// Stops so often that it is bound, and goes on.
     fn stop_often(beside: &mut Beside, tid: i32) {
-        for _ in 0..=OFTEN + 1 {
+        for _ in 0..3 {
             beside.stopped(tid);
             beside.resumes(tid, false);
         }
@@ -277,9 +257,9 @@ mod tests {
     fn a_thread_that_stops_often_is_bound_until_it_needs_its_own_mask_or_runs_alone() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let (tid, own) = (Pid::from_raw(child.id() as i32), of(Pid::from_raw(0)));
-        let mut beside = Beside::new();
+        let mut beside = Beside::new().unwrap();
         let at = |beside: &mut Beside, name: &str, args: [u64; 6]| {
-            beside.makes(tid.as_raw(), Sysno::from_name(Arch::X86_64, name).unwrap(), &args);
+            beside.makes(tid.as_raw(), Sysno::from_name(Arch::X86_64, name).unwrap(), &args)
         };
         let free = || of(tid) == own && of(Pid::from_raw(0)) == own;
         beside.stopped(tid.as_raw());
@@ -292,7 +272,7 @@ mod tests {
                 !is_bound(tid)
             } {}
             beside.stopped(tid.as_raw());
-            at(&mut beside, name, ARGS);
+            assert!(!at(&mut beside, name, ARGS));
             beside.resumes(tid.as_raw(), false);
             assert!(free(), "{name}");
         }
@@ -308,10 +288,9 @@ mod tests {
         assert_eq!(of(Pid::from_raw(0)), own);
         sched_setaffinity(tid, &own).unwrap();
         stop_often(&mut beside, tid.as_raw());
-        at(&mut beside, "sched_setaffinity", ARGS);
-        stop_often(&mut beside, tid.as_raw());
-        assert!(free());
+        assert!(at(&mut beside, "sched_setaffinity", ARGS));
         drop(beside);
+        assert!(free());
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     observe::Event,
-    patch::{Made, Next, Stands},
+    patch::{Made, Next},
     ptrace::{Calls, Engine},
 };
 use libc::c_int;
@@ -200,7 +200,7 @@ impl Engine<'_> {
         let Some(process) = self.recorder.process_of(tid) else { return };
         // It may be killed in a call that was to be recorded.
         patcher.put_back(tid, process, &mut self.recorder);
-        patcher.replay(process, Stands::Still, &mut self.recorder);
+        patcher.replay(process, &mut self.recorder);
         patcher.count(tid, process, &mut self.recorder);
     }
 

@@ -140,7 +140,7 @@ fn launch(
     engine.add(child.pid.as_raw());
     engine.before_exec = true;
     engine.patcher = patches.then(Patcher::default);
-    engine.beside = Some(Beside::new());
+    engine.beside = Beside::new();
     if calls == Calls::Unfiltered {
         // It stops where it waits, and each of its calls from there on.
         ptrace::interrupt(child.pid)?;
@@ -185,7 +185,7 @@ pub struct Engine<'a> {
     options: &'a Options,
     /// Where calls may pass without a stop.
     pub(crate) patcher: Option<Patcher>,
-    /// Threads that stop often; `None` where they are not ours.
+    /// Threads that stop often; `None` where they are not ours, or would see it.
     beside: Option<Beside>,
 }
 
@@ -492,8 +492,8 @@ impl<'a> Engine<'a> {
         if self.before_exec && self.calls == Calls::Unfiltered && !executes {
             return true;
         }
-        if let Some(beside) = &mut self.beside {
-            beside.makes(tid, sysno, &event.args);
+        if self.beside.as_mut().is_some_and(|beside| beside.makes(tid, sysno, &event.args)) {
+            self.beside = None;
         }
         let here = (event.instruction_pointer, sysno);
         let again = self.tracees.get_mut(&tid).and_then(|tracee| {
@@ -513,10 +513,8 @@ impl<'a> Engine<'a> {
         if seen == Entry::Record {
             self.noted(&event);
         }
-        if let Some(beside) = &mut self.beside
-            && self.recorder.asked_where_it_runs()
-        {
-            beside.give_up();
+        if self.recorder.asked_where_it_runs() {
+            self.beside = None;
         }
         match sysno.name() {
             Some("seccomp" | "prctl") if sets_filter(sysno, &event.args) => {

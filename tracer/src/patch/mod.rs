@@ -30,7 +30,6 @@ use inject::Injected;
 use libc::c_int;
 use model::{Arch, Sysno};
 use nix::{sys::ptrace, unistd::Pid};
-pub use replay::Stands;
 use rewrite::{Atlas, Others};
 use space::{Ring, Site, Space};
 use stub::{Manner, Sort, Value};
@@ -317,7 +316,7 @@ impl Patcher {
         recorder: &mut Recorder,
     ) -> Made {
         self.count(tid, process, recorder);
-        self.replay(process, Stands::Still, recorder);
+        self.replay(process, recorder);
         if self.space(process).is_none() {
             return Made::Refused;
         }

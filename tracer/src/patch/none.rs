@@ -35,17 +35,6 @@ pub fn pass_stubs() -> Vec<Insn> {
     Vec::new()
 }
 
-/// Where a process is.
-#[derive(Debug, Clone, Copy)]
-pub enum Stands {
-    /// It goes on.
-    GoesOn,
-    /// It has stopped, in no stub.
-    Still,
-    /// The same, at a call that ends this descriptor, and changes nothing else.
-    Ends(i32),
-}
-
 /// No stubs.
 #[derive(Debug, Default)]
 pub struct Patcher;
@@ -91,7 +80,7 @@ impl Patcher {
     pub fn follow(&mut self, _process: i32, _recorder: &mut Recorder) {}
 
     /// Nothing passed.
-    pub fn replay(&mut self, _process: i32, _stands: Stands, _recorder: &mut Recorder) -> bool {
+    pub fn replay(&mut self, _process: i32, _recorder: &mut Recorder) -> bool {
         false
     }
 

@@ -22,7 +22,7 @@ use crate::{
     recorder::Recorder,
 };
 use libc::user_regs_struct;
-use model::{Sysno, Text};
+use model::{Access, Sysno, Text};
 use nix::{sys::ptrace, unistd::Pid};
 use std::sync::LazyLock;
 use supervisor::procfs;
@@ -36,7 +36,7 @@ const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as
 
 /// Where a process is whose ring is read.
 #[derive(Debug, Clone, Copy)]
-pub enum Stands {
+enum Stands {
     /// It goes on.
     GoesOn,
     /// It has stopped, in no stub.
@@ -55,11 +55,16 @@ impl Patcher {
         let plan = recorder.plan(event.sysno);
         let reads = Reads::before(plan, &event.args);
         let looks = plan.names(&event.args).is_some();
+        let moves = reads == Reads::All
+            && plan
+                .files
+                .iter()
+                .any(|file| file.accesses(&event.args, None).into_iter().any(Access::moves_paths));
         match reads {
             Reads::Own => {
                 let ended = plan.ends().map(|at| event.args[at] as i32);
                 let stands = ended.map_or(Stands::Still, Stands::Ends);
-                self.served = self.replay(process, stands, recorder);
+                self.served = self.read(process, stands, recorder);
             }
             Reads::All => {
                 let spaces = self.spaces.values();
@@ -68,21 +73,19 @@ impl Patcher {
                     spaces.filter_map(|space| space.members.first()).copied().collect();
                 for other in others {
                     let stands = if other == process { Stands::Still } else { Stands::GoesOn };
-                    self.replay(other, stands, recorder);
-                    if other != process && moves_directories(event.sysno) {
+                    self.read(other, stands, recorder);
+                    if other != process && moves {
                         self.forget_opened(other);
                     }
                 }
             }
             Reads::Nothing if looks && self.space(process).is_some_and(|space| space.moved) => {
                 self.served = true;
-                self.replay(process, Stands::Still, recorder);
-                self.rewind(process);
+                self.empty(process, recorder);
                 self.reopen_paths(process);
             }
             Reads::Nothing if looks && self.is_full(process) => {
-                self.served =
-                    self.set_aside(process) || self.replay(process, Stands::Still, recorder);
+                self.served = self.set_aside(process) || self.replay(process, recorder);
             }
             Reads::Nothing => {}
         }
@@ -128,7 +131,7 @@ impl Patcher {
 
     /// From now on all calls with paths of a process stop.
     fn close_paths(&mut self, process: i32, recorder: &mut Recorder) {
-        self.replay(process, Stands::GoesOn, recorder);
+        self.read(process, Stands::GoesOn, recorder);
         let Some(space) = self.space(process) else { return };
         if matches!(space.ring, Ring::Read(_)) {
             let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
@@ -154,8 +157,20 @@ impl Patcher {
         }
     }
 
+    /// Records what passed since the last time of a process that has stopped, in no stub. Whether anything did.
+    pub fn replay(&mut self, process: i32, recorder: &mut Recorder) -> bool {
+        self.read(process, Stands::Still, recorder)
+    }
+
+    /// The same, and the ring is empty also when nothing did.
+    fn empty(&mut self, process: i32, recorder: &mut Recorder) {
+        if !self.replay(process, recorder) {
+            self.rewind(process);
+        }
+    }
+
     /// Records what passed since the last time. Whether that is why the process stopped.
-    pub fn replay(&mut self, process: i32, stands: Stands, recorder: &mut Recorder) -> bool {
+    fn read(&mut self, process: i32, stands: Stands, recorder: &mut Recorder) -> bool {
         let Some(space) = self.space(process) else { return false };
         let Ring::Read(read) = space.ring else { return false };
         let bytes = match ring::since(process, read) {
@@ -246,9 +261,7 @@ impl Patcher {
     /// still read in the record.
     fn take_back(&mut self, process: i32, offset: u64, recorder: &mut Recorder) {
         let _ = memory::write_data(process, area::HEAD, &offset.to_le_bytes());
-        if !self.replay(process, Stands::Still, recorder) {
-            self.rewind(process);
-        }
+        self.empty(process, recorder);
     }
 
     fn spoilt(&mut self, process: i32, recorder: &mut Recorder) {
@@ -328,12 +341,6 @@ impl Patcher {
         }
         ptrace::setregs(pid, regs).is_ok()
     }
-}
-
-/// Whether a call may give directories, and what lies below them, other paths.
-fn moves_directories(sysno: Sysno) -> bool {
-    let moves = ["rename", "renameat", "renameat2", "mount", "move_mount", "umount2", "pivot_root"];
-    sysno.name().is_some_and(|name| moves.contains(&name))
 }
 
 /// Records what is finished of these records: so many bytes. `None` when one is of no stub.
