@@ -2,7 +2,7 @@
 
 use crate::{capsicum, join};
 use model::{
-    Analysis, Policy, Text, Trace,
+    Analysis, Policy, Shared, Text, Trace, Words,
     analysis::{AnalysedProgram, PredictedCall},
     policy::{
         EndpointEntry, Entry, Evidence, EvidenceKind, FileEntry, Observed, Origins, Predicted,
@@ -13,43 +13,44 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The part of a policy that is evidence: one run, its programs, calls, files and endpoints.
-pub(crate) fn observed(trace: Trace) -> Policy {
-    let mut policy = Policy { confinement: capsicum::of_trace(&trace), ..Policy::default() };
-    let run = trace.id;
-    let mut places = trace.command.places;
-    places.insert("CWD".to_owned(), trace.command.directory);
+pub fn observed(trace: &Trace) -> Policy {
+    let mut policy = Policy { confinement: capsicum::of_trace(trace), ..Policy::default() };
+    let run = &trace.id;
+    let runs = Shared::from(BTreeSet::from([run.clone()]));
+    let mut places = trace.command.places.clone();
+    places.insert("CWD".to_owned(), trace.command.directory.clone());
     let evidence = Evidence {
         kind: EvidenceKind::Trace,
-        command: trace.command.argv,
+        command: trace.command.argv.clone(),
         gaps: trace.completeness.gaps().into_iter().collect(),
         places,
         single: trace.processes.len() == 1,
-        capabilities: trace.capabilities,
-        unseen: trace.completeness.unseen,
+        capabilities: trace.capabilities.clone(),
+        unseen: trace.completeness.unseen.clone(),
     };
     policy.evidence.insert(run.clone(), evidence);
-    for program in trace.programs {
-        identities(&program, &mut policy.programs);
-        for (sysno, record) in program.calls {
+    for program in &trace.programs {
+        let programs = Shared::from(BTreeSet::from([program.path.clone()]));
+        identities(program, &mut policy.programs);
+        for (sysno, record) in &program.calls {
             let observed = Observed {
                 runs: BTreeSet::from([run.clone()]),
-                programs: BTreeMap::from([(program.path.clone(), record.site)]),
-                arguments: record.arguments,
-                checks: record.checks,
-                marks: record.marks,
+                programs: BTreeMap::from([(program.path.clone(), record.site.clone())]),
+                arguments: record.arguments.clone(),
+                checks: record.checks.clone(),
+                marks: record.marks.clone(),
             };
             let origins = Origins { observed: Some(observed), ..Origins::default() };
             let entry = Entry { origins, ..Entry::default() };
-            join::entry(&mut policy.calls, sysno, entry);
+            join::entry(&mut policy.calls, *sysno, entry);
         }
-        for file in program.files {
-            join::file(&mut policy.files, file.path.clone(), used(&program.path, &run, file));
-        }
-        for Endpoint { operation, address, socket, .. } in program.endpoints {
+        join::files(&mut policy.files, files(&program.files, &programs, &runs));
+        for Endpoint { operation, address, socket, .. } in &program.endpoints {
             let programs = BTreeSet::from([program.path.clone()]);
             let runs = BTreeSet::from([run.clone()]);
-            let entry = EndpointEntry { address, socket, programs, runs };
-            join::endpoint(policy.endpoints.entry(operation).or_default(), entry);
+            let entry =
+                EndpointEntry { address: address.clone(), socket: socket.clone(), programs, runs };
+            join::endpoint(policy.endpoints.entry(*operation).or_default(), entry);
         }
     }
     policy
@@ -73,11 +74,34 @@ fn version(build_id: Option<&String>, sha256: Option<&String>) -> Option<String>
     build_id.cloned().or_else(|| sha256.map(|hash| format!("sha256:{hash}")))
 }
 
-fn used(program: &Text, run: &str, file: FileRecord) -> FileEntry {
+/// By path: of links that led elsewhere meanwhile there are several records.
+fn files(
+    records: &[FileRecord],
+    programs: &Shared<Text>,
+    runs: &Shared<String>,
+) -> BTreeMap<Text, FileEntry> {
+    let mut files: Vec<(Text, FileEntry)> = Vec::with_capacity(records.len());
+    for record in records {
+        let entry = used(programs, runs, record);
+        match files.last_mut() {
+            Some((path, known)) if *path == record.path => join::join_file(known, entry),
+            _ => files.push((record.path.clone(), entry)),
+        }
+    }
+    // So they are, unless somebody changed the trace; a map is then made without looking at each.
+    if files.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return files.into_iter().collect();
+    }
+    let mut map = BTreeMap::new();
+    files.into_iter().for_each(|(path, entry)| join::file(&mut map, path, entry));
+    map
+}
+
+fn used(programs: &Shared<Text>, runs: &Shared<String>, file: &FileRecord) -> FileEntry {
     // What was never there, and was not made either, cannot have been read or written.
-    let absent = file.found == BTreeSet::from([FileKind::Absent])
-        && !file.accesses.keys().any(|access| access.makes_the_name());
-    let (mut done, mut tried) = (BTreeSet::new(), BTreeSet::new());
+    let absent = file.found == Words::from([FileKind::Absent])
+        && !file.accesses.iter().any(|(access, _)| access.makes_the_name());
+    let (mut done, mut tried) = (Words::default(), Words::default());
     for (access, outcomes) in &file.accesses {
         // The result of some calls was not seen.
         let worked = outcomes.ok > 0 || outcomes.unknown > 0 && !absent;
@@ -90,13 +114,13 @@ fn used(program: &Text, run: &str, file: FileRecord) -> FileEntry {
     FileEntry {
         done,
         tried,
-        resolved: file.resolved.into_iter().collect(),
+        resolved: file.resolved.iter().cloned().collect(),
         found: file.found,
-        checks: file.checks,
-        moves: file.moves,
+        checks: file.checks.clone(),
+        moves: file.moves.clone(),
         own: file.own,
-        programs: BTreeSet::from([program.clone()]),
-        runs: BTreeSet::from([run.to_owned()]),
+        programs: programs.clone(),
+        runs: runs.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why something is allowed, withheld or absent: the answer to `profgen explain`.
 
 use model::{
-    Call, Policy, Protocol, Subject, Sysno, Text,
+    Call, Policy, Protocol, Subject, Sysno, Text, Words,
     policy::{
         ArgumentRules, EndpointEntry, Entry, EvidenceKind, FileEntry, Observed, Origins, Predicted,
     },
@@ -212,7 +212,7 @@ fn files(policy: &Policy, path: &Text, lines: &mut Vec<String>) {
     for (name, entry) in policy.files.iter().filter(about) {
         let also = if name == path { String::new() } else { format!(" (as {name})") };
         lines.push(format!("{path} was used{also} in {}", of_runs(policy, &entry.runs)));
-        let words = |accesses: &BTreeSet<model::Access>| {
+        let words = |accesses: &Words<model::Access>| {
             accesses.iter().map(|access| access.slug()).collect::<Vec<_>>().join(", ")
         };
         if !entry.done.is_empty() {

@@ -51,9 +51,7 @@ pub(crate) fn join(policy: &mut Policy, other: Policy) {
     for (sysno, new) in calls {
         entry(&mut policy.calls, sysno, new);
     }
-    for (path, new) in files {
-        file(&mut policy.files, path, new);
-    }
+    self::files(&mut policy.files, files);
     for (operation, entries) in endpoints {
         let known = policy.endpoints.entry(operation).or_default();
         for new in entries {
@@ -83,21 +81,47 @@ pub(crate) fn decision(
     }
 }
 
+/// Adds what was done to files. Of one run they may be a hundred thousand, which are taken as they are.
+pub(crate) fn files(known: &mut BTreeMap<Text, FileEntry>, mut new: BTreeMap<Text, FileEntry>) {
+    if known.is_empty() {
+        new.values_mut().for_each(settle);
+        *known = new;
+        return;
+    }
+    for (path, new) in new {
+        file(known, path, new);
+    }
+}
+
 /// Adds what was done to a file.
-pub(crate) fn file(files: &mut BTreeMap<Text, FileEntry>, path: Text, new: FileEntry) {
+pub(crate) fn file(files: &mut BTreeMap<Text, FileEntry>, path: Text, mut new: FileEntry) {
+    match files.entry(path) {
+        btree_map::Entry::Vacant(free) => {
+            settle(&mut new);
+            free.insert(new);
+        }
+        btree_map::Entry::Occupied(mut known) => join_file(known.get_mut(), new),
+    }
+}
+
+/// Adds what else was done to one.
+pub(crate) fn join_file(known: &mut FileEntry, new: FileEntry) {
     let FileEntry { done, tried, resolved, found, checks, moves, own, programs, runs } = new;
-    let first = !files.contains_key(&path);
-    let known = files.entry(path).or_default();
-    known.own = own && (first || known.own);
-    known.done.extend(done);
-    known.tried.extend(tried);
-    known.tried = known.tried.difference(&known.done).copied().collect();
+    known.own &= own;
+    known.done.extend(&done);
+    known.tried.extend(&tried);
+    settle(known);
     known.resolved.extend(resolved);
-    known.found.extend(found);
+    known.found.extend(&found);
     known.checks.extend(checks);
     known.moves.extend(moves);
-    known.programs.extend(programs);
-    known.runs.extend(runs);
+    known.programs.join(&programs);
+    known.runs.join(&runs);
+}
+
+/// What was done once was not only tried.
+fn settle(file: &mut FileEntry) {
+    file.tried = file.tried.without(file.done);
 }
 
 /// Adds the use of an address: of one address there is one entry.

@@ -33,6 +33,7 @@ pub mod serving;
 mod strategy;
 mod words;
 
+pub use evidence::observed;
 pub use explain::{Explanation, SourceOf, explain};
 pub use report::{Context, report};
 pub use strategy::idle_decisions;
@@ -81,7 +82,7 @@ pub fn merge(inputs: impl IntoIterator<Item = Input>, settings: Settings) -> Pol
     let mut merged = Policy::default();
     for input in inputs {
         let mut policy = match input {
-            Input::Trace(trace) => evidence::observed(trace),
+            Input::Trace(trace) => evidence::observed(&trace),
             Input::Analysis(analysis) => evidence::predicted(analysis),
             Input::Policy(policy) => policy,
         };

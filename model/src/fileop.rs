@@ -1,6 +1,6 @@
 //! What system calls do to the files that they name. The rows are in `data/file-ops.tsv`.
 
-use crate::Call;
+use crate::{Call, Word};
 
 include!(concat!(env!("OUT_DIR"), "/accesses.rs"));
 
@@ -78,6 +78,14 @@ const S_IFSOCK: u64 = 0o140000;
 const S_IFBLK: u64 = 0o060000;
 const S_IFCHR: u64 = 0o020000;
 const S_IFIFO: u64 = 0o010000;
+
+impl Word for Access {
+    const ALL: &'static [Access] = Access::ALL;
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
 
 impl Access {
     /// As JSON and the tables write it: `make-directory`.

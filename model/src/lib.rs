@@ -29,6 +29,7 @@ pub mod landlock;
 pub mod policy;
 mod rule;
 pub mod serial;
+mod set;
 mod sysno;
 mod table;
 #[cfg(feature = "testing")]
@@ -48,6 +49,7 @@ pub use group::Group;
 pub use kind::Kind;
 pub use policy::Policy;
 pub use rule::{ArgCmp, CmpOp, Rule, RuleError};
+pub use set::{Shared, Word, Words};
 pub use sysno::Sysno;
 pub use table::{Call, Param};
 pub use text::Text;

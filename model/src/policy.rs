@@ -1,7 +1,8 @@
 //! What is allowed, and why: the file that people commit and review.
 
 use crate::{
-    Access, Arch, Arguments, CapabilityRecord, Decision, Document, Rule, Subject, Sysno, Text,
+    Access, Arch, Arguments, CapabilityRecord, Decision, Document, Rule, Shared, Subject, Sysno,
+    Text, Words,
     analysis::{Layer, Phase},
     capability::Check,
     confinement::Kept,
@@ -255,15 +256,15 @@ impl Predicted {
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// What was done, or may have been: the engine did not see that it failed.
-    pub done: BTreeSet<Access>,
+    pub done: Words<Access>,
     /// What was tried and failed each time.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub tried: BTreeSet<Access>,
+    #[serde(default, skip_serializing_if = "Words::is_empty")]
+    pub tried: Words<Access>,
     /// Where symbolic links led, when elsewhere.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resolved: BTreeSet<Text>,
     /// What was there.
-    pub found: BTreeSet<FileKind>,
+    pub found: Words<FileKind>,
     /// What was done that only a capability let them do.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub checks: BTreeSet<Check>,
@@ -274,9 +275,9 @@ pub struct FileEntry {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
     /// By which executables.
-    pub programs: BTreeSet<Text>,
+    pub programs: Shared<Text>,
     /// In which runs: ids of [`Policy::evidence`].
-    pub runs: BTreeSet<String>,
+    pub runs: Shared<String>,
 }
 
 /// An address that runs used.

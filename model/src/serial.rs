@@ -105,7 +105,7 @@ pub mod one_sysno {
 /// A map keyed by path, written as `{"/etc/": {"passwd": ..}}`: the directory once, and a line for
 /// each file.
 pub mod by_directory {
-    use crate::Text;
+    use crate::{Text, text::escaped};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::collections::BTreeMap;
 
@@ -114,14 +114,38 @@ pub mod by_directory {
         map: &BTreeMap<Text, V>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let mut nested: BTreeMap<Text, BTreeMap<Text, &V>> = BTreeMap::new();
+        // The paths are in order, so the names of each directory are.
+        let mut nested: BTreeMap<&[u8], Names<'_, V>> = BTreeMap::new();
+        let (mut directory, mut names) = (&b""[..], Vec::new());
         for (path, value) in map {
             let bytes = path.as_bytes();
             let end = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-            let (directory, name) = bytes.split_at(end);
-            nested.entry(Text::from(directory)).or_default().insert(Text::from(name), value);
+            let (of, name) = bytes.split_at(end);
+            // Mostly the next is of the same directory, which is then not looked up.
+            if of != directory {
+                nested.entry(directory).or_default().0.append(&mut names);
+                directory = of;
+            }
+            names.push((name, value));
         }
-        nested.serialize(serializer)
+        nested.entry(directory).or_default().0.append(&mut names);
+        nested.retain(|_, names| !names.0.is_empty());
+        serializer.collect_map(nested.iter().map(|(directory, names)| (escaped(directory), names)))
+    }
+
+    /// What is in a directory, by name.
+    struct Names<'a, V>(Vec<(&'a [u8], &'a V)>);
+
+    impl<V> Default for Names<'_, V> {
+        fn default() -> Self {
+            Names(Vec::new())
+        }
+    }
+
+    impl<V: Serialize> Serialize for Names<'_, V> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().map(|(name, value)| (escaped(name), *value)))
+        }
     }
 
     /// For `#[serde(with)]`: directory and name joined are the path.
@@ -139,6 +163,28 @@ pub mod by_directory {
             }
         }
         Ok(map)
+    }
+}
+
+/// A list by [`Access`](crate::Access), written as a map: `{"read": ..}`.
+pub mod by_access {
+    use crate::Access;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    /// For `#[serde(with)]`.
+    pub fn serialize<V: Serialize, S: Serializer>(
+        list: &[(Access, V)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(list.iter().map(|(access, value)| (access, value)))
+    }
+
+    /// For `#[serde(with)]`: the list is in the order of the accesses, and has each once.
+    pub fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(Access, V)>, D::Error> {
+        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -173,5 +219,32 @@ pub mod hex {
         text.strip_prefix("0x")
             .and_then(|digits| u64::from_str_radix(digits, 16).ok())
             .ok_or_else(|| D::Error::custom(format!("{text:?} is not a number like \"0x1f\"")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Text;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_directory_stands_once_though_what_lies_below_it_comes_between_its_names() {
+        let mut json = Vec::new();
+        let paths = ["/a/b/c", "/a/b", "/a/d", "/a/b.c/x", "/", "/\\", "x"];
+        let files: BTreeMap<Text, u32> = paths.map(|path| (Text::from(path), 1)).into();
+        by_directory::serialize(&files, &mut serde_json::Serializer::new(&mut json)).unwrap();
+        let directories = [
+            r#""":{"x":1}"#,
+            r#""/":{"":1,"\\\\":1}"#,
+            r#""/a/":{"b":1,"d":1}"#,
+            r#""/a/b.c/":{"x":1}"#,
+            r#""/a/b/":{"c":1}"#,
+        ];
+        assert_eq!(String::from_utf8(json).unwrap(), format!("{{{}}}", directories.join(",")));
+        let none = BTreeMap::<Text, u32>::new();
+        let mut json = Vec::new();
+        by_directory::serialize(&none, &mut serde_json::Serializer::new(&mut json)).unwrap();
+        assert_eq!(json, b"{}");
     }
 }

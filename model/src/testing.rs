@@ -8,7 +8,7 @@ pub mod descriptor;
 
 use crate::{
     Access, Analysis, Arch, ArgCmp, Arguments, Call, CapabilityRecord, Checked, CmpOp, Confirmed,
-    Decision, Need, Policy, Rule, Subject, Sysno, Text, Trace, Verdict,
+    Decision, Need, Policy, Rule, Shared, Subject, Sysno, Text, Trace, Verdict, Word, Words,
     analysis::{self, AnalysedModule, AnalysedProgram, Gap, GapKind, Layer, Phase, PredictedCall},
     capability::{self, Check},
     policy::{
@@ -27,7 +27,10 @@ use proptest::{
     prelude::*,
     sample::{Index, select},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// Any trace.
 pub fn trace() -> impl Strategy<Value = Trace> {
@@ -297,6 +300,10 @@ fn checks() -> impl Strategy<Value = BTreeSet<Check>> {
     btree_set(select(Check::ALL.to_vec()), 0..3)
 }
 
+fn words<T: Word>(of: &'static [T], many: Range<usize>) -> impl Strategy<Value = Words<T>> {
+    vec(select(of.to_vec()), many).prop_map(|words| words.into_iter().collect())
+}
+
 fn site() -> impl Strategy<Value = Site> {
     let symbol = option::of(select(vec!["read+0x4", "__read+0x4"]).prop_map(str::to_owned));
     (path(), 0..3u64, symbol).prop_map(|(module, offset, symbol)| Site { module, offset, symbol })
@@ -310,21 +317,10 @@ fn arguments() -> impl Strategy<Value = Arguments> {
 }
 
 fn file() -> impl Strategy<Value = FileRecord> {
-    let kinds = vec![
-        FileKind::File,
-        FileKind::Directory,
-        FileKind::Symlink,
-        FileKind::CharDevice,
-        FileKind::BlockDevice,
-        FileKind::Fifo,
-        FileKind::Socket,
-        FileKind::Anonymous,
-        FileKind::Absent,
-    ];
     (
         text(),
         option::of(text()),
-        btree_set(select(kinds), 0..3),
+        words(FileKind::ALL, 0..3),
         btree_map(select(Access::ALL.to_vec()), outcomes(), 0..4),
         (checks(), btree_set(text(), 0..2), any::<bool>()),
     )
@@ -332,7 +328,7 @@ fn file() -> impl Strategy<Value = FileRecord> {
             path,
             resolved,
             found,
-            accesses,
+            accesses: accesses.into_iter().collect(),
             checks,
             moves,
             own,
@@ -487,14 +483,14 @@ fn withheld() -> impl Strategy<Value = Withheld> {
 }
 
 fn file_entry() -> impl Strategy<Value = FileEntry> {
-    let accesses = || btree_set(select(Access::ALL.to_vec()), 0..3);
-    let found = vec![FileKind::File, FileKind::Directory, FileKind::Absent];
+    let accesses = || words(Access::ALL, 0..3);
+    let found = || words(&[FileKind::File, FileKind::Directory, FileKind::Absent], 0..3);
     (
         (accesses(), accesses()),
         btree_set(text(), 0..2),
-        (btree_set(select(found), 0..3), checks(), btree_set(text(), 0..2), any::<bool>()),
-        btree_set(path(), 0..3),
-        btree_set(run_id(), 0..3),
+        (found(), checks(), btree_set(text(), 0..2), any::<bool>()),
+        btree_set(path(), 0..3).prop_map(Shared::from),
+        btree_set(run_id(), 0..3).prop_map(Shared::from),
     )
         .prop_map(|((done, tried), resolved, (found, checks, moves, own), programs, runs)| {
             FileEntry { done, tried, resolved, found, checks, moves, own, programs, runs }

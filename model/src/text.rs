@@ -42,19 +42,7 @@ impl Text {
 
     /// The JSON form: see the type's description.
     pub fn escaped(&self) -> String {
-        let mut out = String::with_capacity(self.0.len());
-        for chunk in self.0.utf8_chunks() {
-            for part in chunk.valid().split_inclusive('\\') {
-                out.push_str(part);
-                if part.ends_with('\\') {
-                    out.push('\\');
-                }
-            }
-            for byte in chunk.invalid() {
-                out.push_str(&format!("\\x{byte:02x}"));
-            }
-        }
-        out
+        escaped(&self.0).into_owned()
     }
 
     /// Reads the JSON form back. `None` when a backslash does not start `\\` or `\xHH`.
@@ -78,10 +66,32 @@ impl Text {
     }
 }
 
+/// The JSON form of the bytes of a text: most are it.
+pub(crate) fn escaped(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes)
+        && !bytes.contains(&b'\\')
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for part in chunk.valid().split_inclusive('\\') {
+            out.push_str(part);
+            if part.ends_with('\\') {
+                out.push('\\');
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    Cow::Owned(out)
+}
+
 impl fmt::Display for Text {
     /// For terminals: escaped as in JSON, and control characters written as `\u{..}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.escaped().chars() {
+        for character in escaped(&self.0).chars() {
             if character.is_control() {
                 write!(f, "{}", character.escape_unicode())?;
             } else {
@@ -94,7 +104,7 @@ impl fmt::Display for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.escaped())
+        write!(f, "{:?}", escaped(&self.0))
     }
 }
 
@@ -130,7 +140,7 @@ impl From<&OsStr> for Text {
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.escaped())
+        serializer.serialize_str(&escaped(&self.0))
     }
 }
 

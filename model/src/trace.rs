@@ -1,11 +1,11 @@
 //! What one run was observed to do.
 
 use crate::{
-    Access, Arch, Arguments, CapabilityRecord, Document, Sysno, Text,
+    Access, Arch, Arguments, CapabilityRecord, Document, Sysno, Text, Word, Words,
     capability::Check,
     descriptor::{Followed, Image, Stack},
     document::Schema,
-    serial::{by_sysno, hex, is_zero, sysno_set},
+    serial::{by_access, by_sysno, hex, is_zero, sysno_set},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -351,9 +351,10 @@ pub struct FileRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Text>,
     /// What was there at the time of the calls.
-    pub found: BTreeSet<FileKind>,
-    /// What was done, and how it went.
-    pub accesses: BTreeMap<Access, Outcomes>,
+    pub found: Words<FileKind>,
+    /// What was done, and how it went, in the order of [`Access`].
+    #[serde(with = "by_access")]
+    pub accesses: Vec<(Access, Outcomes)>,
     /// What was done that only a capability let the program do: of owner, group, mode and the
     /// program's ids at the time just this is kept, so that the record does not depend on who ran it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -388,6 +389,24 @@ pub enum FileKind {
     Anonymous,
     /// Nothing.
     Absent,
+}
+
+impl Word for FileKind {
+    const ALL: &'static [FileKind] = &[
+        FileKind::File,
+        FileKind::Directory,
+        FileKind::Symlink,
+        FileKind::CharDevice,
+        FileKind::BlockDevice,
+        FileKind::Fifo,
+        FileKind::Socket,
+        FileKind::Anonymous,
+        FileKind::Absent,
+    ];
+
+    fn place(self) -> usize {
+        self as usize
+    }
 }
 
 /// How calls went.

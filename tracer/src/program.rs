@@ -3,7 +3,7 @@
 use crate::{observe::Observation, paths::Place, plan::Slots};
 use foldhash::HashMap;
 use model::{
-    Access, Arguments, Text,
+    Access, Arguments, Text, Words,
     capability::Check,
     errno,
     trace::{
@@ -41,7 +41,7 @@ struct FileKey {
 
 #[derive(Debug, Clone, Default)]
 struct FileState {
-    found: BTreeSet<FileKind>,
+    found: Words<FileKind>,
     /// Few each: a map would be most of what a program with many files takes.
     accesses: Vec<(Access, Outcomes)>,
     checks: BTreeSet<Check>,
@@ -299,14 +299,18 @@ impl ProgramState {
             calls.insert(slots.plan(slot).sysno, record);
         }
         let mut files: Vec<_> = self.files.into_iter().collect();
-        files.sort_by(|(a, _), (b, _)| (&a.named, &a.resolved).cmp(&(&b.named, &b.resolved)));
+        // No two are equal.
+        files.sort_unstable_by(|(a, _), (b, _)| {
+            (&a.named, &a.resolved).cmp(&(&b.named, &b.resolved))
+        });
         let files = files.into_iter().map(|(key, at)| {
-            let state = std::mem::take(&mut self.states[at]);
+            let mut state = std::mem::take(&mut self.states[at]);
+            state.accesses.sort_unstable_by_key(|(access, _)| *access);
             FileRecord {
                 path: key.named,
                 resolved: key.resolved,
                 found: state.found,
-                accesses: state.accesses.into_iter().collect(),
+                accesses: state.accesses,
                 checks: state.checks,
                 moves: state.moves,
                 own: !state.others,

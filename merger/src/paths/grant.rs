@@ -2,7 +2,7 @@
 
 use super::place::{Places, is_number};
 use model::{
-    Access, Policy, Text,
+    Access, Policy, Text, Words,
     landlock::{self, FsRight, PathRule, Place, Stands},
     policy::FileEntry,
     trace::{Address, EndpointOperation, FileKind},
@@ -45,8 +45,8 @@ fn moved(policy: &Policy) -> Vec<FileKind> {
     let from = [Access::RenameFrom, Access::LinkFrom, Access::Exchange];
     let entries = policy.files.values();
     let moving = entries.filter(|entry| from.iter().any(|access| entry.done.contains(access)));
-    let kinds: BTreeSet<FileKind> = moving.flat_map(|entry| entry.found.clone()).collect();
-    kinds.into_iter().collect()
+    let kinds: Words<FileKind> = moving.flat_map(|entry| entry.found.iter().copied()).collect();
+    kinds.iter().copied().collect()
 }
 
 struct Granter<'a> {
@@ -59,7 +59,8 @@ struct Granter<'a> {
 
 impl Granter<'_> {
     fn file(&mut self, path: &Text, entry: &FileEntry) {
-        for access in entry.done.iter().chain(entry.tried.iter().filter(|a| meant(**a, entry))) {
+        let tried = entry.tried.iter().filter(|access| meant(**access, entry));
+        for access in entry.done.iter().chain(tried) {
             let mut rights = match self.arrived.get(path) {
                 Some(kinds) => needs(*access, entry, &Vec::from_iter(kinds.iter().copied())),
                 None => needs(*access, entry, &self.moved),
@@ -70,6 +71,10 @@ impl Granter<'_> {
                 .any(|kind| matches!(kind, FileKind::CharDevice | FileKind::BlockDevice));
             if device && self.ioctl && matches!(access, Access::Read | Access::Write) {
                 rights.push(FsRight::IoctlDev);
+            }
+            // Of what is only looked at there may be many.
+            if rights.is_empty() {
+                continue;
             }
             for name in self.names(path, entry) {
                 self.grant(&name, *access, &rights, entry);
@@ -178,7 +183,8 @@ impl Granter<'_> {
             if let Address::Unix { path, resolved } = &entry.address {
                 let path = resolved.as_ref().unwrap_or(path);
                 let (access, right) = (Access::MakeSocket, FsRight::MakeSock);
-                let of_runs = FileEntry { runs: entry.runs.clone(), ..FileEntry::default() };
+                let runs = entry.runs.clone().into();
+                let of_runs = FileEntry { runs, ..FileEntry::default() };
                 self.add(&path.parent(), path, access, &[right], Some(&of_runs));
             }
         }

@@ -2,7 +2,7 @@
 //! the user.
 
 use model::{
-    Access, Policy, Text,
+    Access, Policy, Shared, Text,
     landlock::Place,
     policy::{Evidence, FileEntry},
     trace::FileKind,
@@ -82,7 +82,7 @@ impl<'a> Places<'a> {
 
     /// Where an absolute path of `runs` is: itself, or below directories that the next run may
     /// have elsewhere.
-    pub(super) fn places(&self, path: &Text, runs: Option<&BTreeSet<String>>) -> BTreeSet<Place> {
+    pub(super) fn places(&self, path: &Text, runs: Option<&Shared<String>>) -> BTreeSet<Place> {
         let mut places = BTreeSet::new();
         let all = self.policy.evidence.iter();
         let chosen = all.filter(|(id, _)| runs.is_none_or(|runs| runs.contains(*id)));
