@@ -320,12 +320,12 @@ fn network(policy: &Policy) -> String {
 
 /// Files by the directories near the root, where what they are for shows.
 fn files(policy: &Policy) -> String {
-    let mut directories = BTreeMap::<String, [usize; 4]>::new();
+    let mut directories = BTreeMap::<[&[u8]; 2], [usize; 4]>::new();
     for (path, FileEntry { done, .. }) in
         policy.files.iter().filter(|(_, file)| !file.done.is_empty())
     {
         let columns = directories.entry(near_root(path)).or_default();
-        let is = |wanted: &[Access]| done.iter().any(|access| wanted.contains(access));
+        let is = |wanted: &[Access]| wanted.iter().any(|access| done.contains(access));
         let reads = is(&[Access::Read, Access::List, Access::ReadLink]);
         let executes = is(&[Access::Execute]);
         let looks = [
@@ -348,6 +348,8 @@ fn files(policy: &Policy) -> String {
         "\n## Files: {}\n\n| where | read | changed | executed | used in any way |\n|---|---|---|---|---|\n",
         policy.files.len()
     );
+    let directories: BTreeMap<String, [usize; 4]> =
+        directories.into_iter().map(|(parts, columns)| (named(parts), columns)).collect();
     for (directory, columns) in directories.iter().take(ROWS) {
         let cells = columns.map(|count| if count == 0 { String::new() } else { count.to_string() });
         let _ = writeln!(out, "| {} | {} |", words::markdown(directory), cells.join(" | "));
@@ -356,15 +358,21 @@ fn files(policy: &Policy) -> String {
     out
 }
 
-/// `/usr/lib` of `/usr/lib/x/y`; `/etc` of `/etc/passwd`.
-fn near_root(path: &Text) -> String {
-    let text = path.to_string();
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
-    match parts[..] {
-        [] | [_] => "/".to_owned(),
-        [first, _] => format!("/{first}"),
-        [first, second, ..] => format!("/{first}/{second}"),
+/// `usr` and `lib` of `/usr/lib/x/y`; `etc` alone of `/etc/passwd`.
+fn near_root(path: &Text) -> [&[u8]; 2] {
+    let mut parts = path.as_bytes().split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(first), Some(second), Some(_)) => [first, second],
+        (Some(first), Some(_), None) => [first, b""],
+        _ => [b"", b""],
     }
+}
+
+/// `/usr/lib`, `/etc`.
+fn named(near_root: [&[u8]; 2]) -> String {
+    let parts = near_root.into_iter().filter(|part| !part.is_empty());
+    let parts: Vec<String> = parts.map(|part| Text::from(part).to_string()).collect();
+    format!("/{}", parts.join("/"))
 }
 
 fn evidence(policy: &Policy) -> String {

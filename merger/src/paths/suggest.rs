@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The paths, each with the programs whose code holds it. What any program of the system holds (the
 /// trees of packages, what the kernel makes) is left out.
 pub fn suggestions(policy: &Policy) -> BTreeMap<&Text, BTreeSet<&Text>> {
-    let mut used: BTreeSet<&Text> = policy.files.keys().collect();
-    used.extend(policy.files.values().flat_map(|entry| &entry.resolved));
+    let resolved: BTreeSet<&Text> =
+        policy.files.values().flat_map(|entry| &entry.resolved).collect();
+    let used = |path: &Text| policy.files.contains_key(path) || resolved.contains(path);
     let decided = |path: &Text| policy.decisions.contains_key(&model::Subject::Path(path.clone()));
     let mut suggested = BTreeMap::<&Text, BTreeSet<&Text>>::new();
     for (program, identity) in &policy.programs {
         for path in &identity.opens {
-            if !used.contains(path) && names_a_file(path) && !decided(path) {
+            if !used(path) && names_a_file(path) && !decided(path) {
                 suggested.entry(path).or_default().insert(program);
             }
         }
