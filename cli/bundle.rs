@@ -5,12 +5,13 @@
 //! writes where it meant to.
 
 use crate::{
+    beside::beside,
     emit,
     exit::say,
     files::{Plain, open_directory, read_in, write_in},
     profile_input::this_machine,
 };
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use merger::{
     Context, Input as Evidence,
     paths::{self, PathOptions},
@@ -33,12 +34,13 @@ use profiles::{
     runtime::{Runtime, Target},
 };
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs::File,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
-    thread::{self, Builder},
+    thread,
     time::Duration,
 };
 
@@ -194,7 +196,7 @@ impl Bundle {
     ///
     /// # Errors
     /// With the first file that cannot be read, and why.
-    pub fn traces(&self, own: Option<&Trace>) -> anyhow::Result<Vec<Trace>> {
+    pub fn traces<'a>(&self, own: Option<&'a Trace>) -> anyhow::Result<Vec<Cow<'a, Trace>>> {
         traces(&self.directory, &self.path, own)
     }
 
@@ -237,23 +239,12 @@ impl Bundle {
 /// # Errors
 /// With the file and the reason.
 pub fn render(bundle: &Bundle, policy: &Policy, profile: &Profile) -> anyhow::Result<Vec<String>> {
-    let landlock = paths::landlock(policy, PathOptions::default());
-    // Each takes its time, to make or until it is on the disk.
     let policy_file = || bundle.write_policy(policy);
-    let report_file = || bundle.write(REPORT, report(policy, &landlock)?.as_bytes());
-    let files: [&(dyn Fn() -> anyhow::Result<()> + Sync); 2] = [&policy_file, &report_file];
-    thread::scope(|scope| {
-        let written = files.map(|file| (file, Builder::new().spawn_scoped(scope, file)));
-        let notes = enforced(bundle, policy, profile, &landlock);
-        for (file, writer) in written {
-            match writer {
-                Ok(writer) => writer.join().map_err(|_| anyhow!("cannot write the bundle"))??,
-                // There may be no room for a thread.
-                Err(_) => file()?,
-            }
-        }
-        notes
-    })
+    beside(policy_file, || {
+        let landlock = paths::landlock(policy, PathOptions::default());
+        let report_file = || bundle.write(REPORT, report(policy, &landlock)?.as_bytes());
+        beside(report_file, || enforced(bundle, policy, profile, &landlock))?
+    })?
 }
 
 /// What the policy is enforced by.
@@ -337,7 +328,8 @@ pub fn evidence(path: &Path) -> anyhow::Result<Vec<Evidence>> {
     let directory =
         open_directory(path).with_context(|| format!("cannot read {}", path.display()))?;
     let analysis = document(&directory, path, ANALYSIS)?;
-    let evidence = together(traces(&directory, path, None)?, analysis, decided(&directory, path)?);
+    let traces = traces(&directory, path, None)?.into_iter().map(Cow::into_owned);
+    let evidence = together(traces, analysis, decided(&directory, path)?);
     if !evidence.iter().any(|input| matches!(input, Evidence::Trace(_) | Evidence::Analysis(_))) {
         bail!("{} has no traces", path.display());
     }
@@ -346,7 +338,7 @@ pub fn evidence(path: &Path) -> anyhow::Result<Vec<Evidence>> {
 
 /// All evidence of a bundle.
 pub fn together(
-    traces: Vec<Trace>,
+    traces: impl IntoIterator<Item = Trace>,
     analysis: Option<Analysis>,
     decided: Option<Policy>,
 ) -> Vec<Evidence> {
@@ -388,18 +380,22 @@ fn file_name(trace: &Trace) -> String {
 }
 
 /// All traces of a bundle, by file name. `own`, one of them, need not be read.
-fn traces(bundle: &OwnedFd, path: &Path, own: Option<&Trace>) -> anyhow::Result<Vec<Trace>> {
+fn traces<'a>(
+    bundle: &OwnedFd,
+    path: &Path,
+    own: Option<&'a Trace>,
+) -> anyhow::Result<Vec<Cow<'a, Trace>>> {
     let Some((directory, names)) = trace_names(bundle, path)? else { return Ok(Vec::new()) };
     let own = own.map(|own| (OsString::from(file_name(own)), own));
     let mut traces = Vec::new();
     for name in names {
         if let Some((_, own)) = own.as_ref().filter(|(own, _)| *own == name) {
-            traces.push((*own).clone());
+            traces.push(Cow::Borrowed(*own));
             continue;
         }
         let bytes = read_trace(&directory, path, &name)?;
         let named = || format!("cannot use {}", path.join(TRACES).join(&name).display());
-        traces.push(from_json::<Trace>(&bytes).with_context(named)?);
+        traces.push(Cow::Owned(from_json::<Trace>(&bytes).with_context(named)?));
     }
     Ok(traces)
 }

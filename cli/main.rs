@@ -4,6 +4,7 @@
 mod agent;
 mod analyze;
 mod arguments;
+mod beside;
 mod bundle;
 mod check;
 mod confirm;

@@ -3,6 +3,7 @@
 use crate::{
     analyze::cache_directory,
     arguments::{EngineArgument, SettingsArguments, TraceArguments},
+    beside::beside,
     bundle::{self, Bundle, Place, Profile},
     confirm,
     exit::{Failure, Status, say},
@@ -12,10 +13,13 @@ use crate::{
     summary,
 };
 use anyhow::{Context, anyhow};
-use merger::merge;
-use model::{Analysis, Trace, analysis::Layer, document::to_json, trace::EngineName};
+use merger::{Input, merge};
+use model::{Analysis, Policy, Trace, analysis::Layer, document::to_json, trace::EngineName};
 use static_analyzer::{AnalyzeOptions, Executed};
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 use supervisor::{Command, command::CommandError, signals::Signals};
 use tracer::{EngineChoice, Options, Subject, TraceError};
 
@@ -120,7 +124,7 @@ fn record(
 /// What a bundle holds after a run.
 pub struct Written {
     /// The policy made of all runs.
-    pub policy: model::Policy,
+    pub policy: Policy,
     /// What the profile cannot say.
     pub notes: Vec<String>,
 }
@@ -131,9 +135,12 @@ pub struct Written {
 /// # Errors
 /// When the bundle cannot be written.
 pub fn keep(place: &Place, trace: &Trace, how: &Derivation<'_>) -> Result<Written, Failure> {
-    let bundle = place.open().and_then(|bundle| bundle.add_trace(trace).map(|()| bundle));
-    let bundle = match bundle {
-        Ok(bundle) => bundle,
+    let added = place.open().and_then(|bundle| {
+        let observed = beside(|| bundle.add_trace(trace), || merger::observed(trace))?;
+        Ok((bundle, observed))
+    });
+    let (bundle, observed) = match added {
+        Ok(added) => added,
         Err(error) => {
             place.remove_if_empty();
             return Err(match rescue(trace) {
@@ -146,7 +153,7 @@ pub fn keep(place: &Place, trace: &Trace, how: &Derivation<'_>) -> Result<Writte
             .into());
         }
     };
-    Ok(derive(&bundle, Some(trace), how)?)
+    Ok(derive(&bundle, Some(Own { trace, observed }), how)?)
 }
 
 /// How a bundle's files are made of its traces.
@@ -163,26 +170,39 @@ pub struct Derivation<'a> {
     pub profile: Profile,
 }
 
-/// Analyses, merges and renders. `own` is one of the bundle's traces, where that is at hand.
+/// One of a bundle's traces that is at hand.
+pub struct Own<'a> {
+    /// It.
+    pub trace: &'a Trace,
+    /// What it says.
+    pub observed: Policy,
+}
+
+/// Analyses, merges and renders. `own` need not be read.
 ///
 /// # Errors
 /// With the operation, the file and the reason.
 pub fn derive(
     bundle: &Bundle,
-    own: Option<&Trace>,
+    own: Option<Own<'_>>,
     how: &Derivation<'_>,
 ) -> anyhow::Result<Written> {
-    let traces = bundle.traces(own)?;
+    let traces = bundle.traces(own.as_ref().map(|own| own.trace))?;
     let analysis = if how.no_static {
         bundle.analysis()?
     } else {
-        let analysis = predict(&traces, how.root, how.quiet)?;
+        let analysis = predict(traces.iter().map(AsRef::as_ref), how.root, how.quiet)?;
         bundle.write(bundle::ANALYSIS, &to_json(&analysis)?)?;
         Some(analysis)
     };
-    let evidence = bundle::together(traces, analysis, bundle.decided()?);
+    let others = traces.into_iter().filter_map(|trace| match trace {
+        Cow::Owned(trace) => Some(trace),
+        Cow::Borrowed(_) => None,
+    });
+    let evidence = bundle::together(others, analysis, bundle.decided()?);
     let settings = settings(how.settings, &evidence);
-    let policy = merge(evidence, settings);
+    let observed = own.map(|own| Input::Policy(own.observed));
+    let policy = merge(observed.into_iter().chain(evidence), settings);
     let notes = bundle::render(bundle, &policy, &how.profile)?;
     Ok(Written { policy, notes })
 }
@@ -192,8 +212,8 @@ pub fn derive(
 ///
 /// # Errors
 /// When the analysis fails as a whole.
-pub fn predict(
-    traces: &[Trace],
+pub fn predict<'a>(
+    traces: impl IntoIterator<Item = &'a Trace>,
     root: Option<(&Path, &str)>,
     quiet: bool,
 ) -> anyhow::Result<Analysis> {

@@ -26,7 +26,7 @@ pub struct Executed {
 
 /// Collects them. Of a program of which runs executed several versions, the one counts that is
 /// there now. The paths of the runs are inside `root`: none is the machine's own.
-pub fn executed(traces: &[Trace], root: Option<&Path>) -> Executed {
+pub fn executed<'a>(traces: impl IntoIterator<Item = &'a Trace>, root: Option<&Path>) -> Executed {
     let root = Root::new(root);
     let mut left = TOTAL_BUDGET;
     let mut known = BTreeMap::<Module, bool>::new();
@@ -35,7 +35,7 @@ pub fn executed(traces: &[Trace], root: Option<&Path>) -> Executed {
     };
     let mut found = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
     let mut gone = BTreeSet::new();
-    for program in traces.iter().flat_map(|trace| &trace.programs) {
+    for program in traces.into_iter().flat_map(|trace| &trace.programs) {
         let own = program.modules.iter().find(|module| module.path == program.path);
         let Some(own) = own else { continue };
         if !is_there(own) {
