@@ -8,7 +8,7 @@ use crate::{
     beside::beside,
     emit,
     exit::say,
-    files::{Plain, open_directory, read_in, write_in},
+    files::{Plain, open_directory, read_in, write_document_in, write_in},
     profile_input::this_machine,
 };
 use anyhow::{Context as _, bail};
@@ -16,11 +16,7 @@ use merger::{
     Context, Input as Evidence,
     paths::{self, PathOptions},
 };
-use model::{
-    Analysis, Document, Policy, Trace,
-    document::{from_json, to_json},
-    landlock::LandlockPolicy,
-};
+use model::{Analysis, Document, Policy, Trace, document::from_json, landlock::LandlockPolicy};
 use nix::{
     dir::Dir,
     errno::Errno,
@@ -170,7 +166,7 @@ impl Bundle {
         let traces = make(&self.directory, Path::new(TRACES))
             .plain()
             .with_context(|| format!("cannot make {}", self.path.join(TRACES).display()))?;
-        write_in(&traces, Path::new(&name), &to_json(trace)?).with_context(|| {
+        write_document_in(&traces, Path::new(&name), trace).with_context(|| {
             format!("cannot write {}", self.path.join(TRACES).join(&name).display())
         })
     }
@@ -189,7 +185,8 @@ impl Bundle {
     /// # Errors
     /// With the file and the reason.
     pub fn write_policy(&self, policy: &Policy) -> anyhow::Result<()> {
-        self.write(POLICY, &to_json(policy)?)
+        write_document_in(&self.directory, Path::new(POLICY), policy)
+            .with_context(|| format!("cannot write {}", self.path.join(POLICY).display()))
     }
 
     /// All traces of the bundle, by file name. `own`, one of them, need not be read.

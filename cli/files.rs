@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow, bail};
 use merger::Input;
 use model::{
     Document, Policy,
-    document::{from_json, kind_and_version, schema_of, to_json},
+    document::{from_json, kind_and_version, schema_of, to_json, write_json},
 };
 use nix::{
     errno::Errno,
@@ -14,7 +14,7 @@ use nix::{
 };
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, BufWriter, Read, Write},
     os::fd::{AsFd, OwnedFd},
     path::Path,
 };
@@ -22,6 +22,8 @@ use supervisor::command::describe;
 
 /// The largest document that is read, in bytes.
 const DOCUMENT_MAX: u64 = 256 << 20;
+/// How much of one is written at a time, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// An error in the words that the rest of profgen uses: lower case, without numbers.
 pub trait Plain<T> {
@@ -151,6 +153,30 @@ pub fn open_directory(path: &Path) -> anyhow::Result<OwnedFd> {
 /// # Errors
 /// With the kernel's reason.
 pub fn write_in(directory: impl AsFd, name: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    make_in(directory, name, |file| file.write_all(bytes))
+}
+
+/// The same for a document, which is never in memory as a whole: it may have a hundred thousand files.
+///
+/// # Errors
+/// With the kernel's reason.
+pub fn write_document_in(
+    directory: impl AsFd,
+    name: &Path,
+    document: &impl Document,
+) -> anyhow::Result<()> {
+    make_in(directory, name, |file| {
+        let mut out = BufWriter::with_capacity(PIECE, file);
+        write_json(document, &mut out)?;
+        out.flush()
+    })
+}
+
+fn make_in(
+    directory: impl AsFd,
+    name: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let directory = directory.as_fd();
     let temporary = format!(".{}.{}.tmp", name.display(), std::process::id());
     let temporary = Path::new(&temporary);
@@ -160,7 +186,7 @@ pub fn write_in(directory: impl AsFd, name: &Path, bytes: &[u8]) -> anyhow::Resu
         // Left by a profgen of the same pid that was killed.
         let _ = unlinkat(directory, temporary, UnlinkatFlags::NoRemoveDir);
         let mut file = File::from(openat(directory, temporary, flags, mode).plain()?);
-        file.write_all(bytes).plain()?;
+        write(&mut file).plain()?;
         fsync(&file).plain()?;
         drop(file);
         renameat(directory, temporary, directory, name).plain()
