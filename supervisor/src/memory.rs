@@ -8,7 +8,7 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     io::IoSliceMut,
     os::unix::fs::FileExt,
@@ -144,6 +144,29 @@ impl Pages {
         Some(())
     }
 
+    /// Reads the pages with these addresses at once, where that can be done.
+    pub fn fetch(&mut self, addresses: impl Iterator<Item = u64>) {
+        /// More pieces one call does not take (UIO_MAXIOV).
+        const PIECES: usize = 1024;
+        let wanted: BTreeSet<u64> = addresses.map(|address| address / PAGE * PAGE).collect();
+        let room = self.bound.saturating_sub(self.pages.len()).min(PIECES);
+        let wanted: Vec<u64> = wanted.into_iter().take(room).collect();
+        let mut bytes: Vec<_> = wanted.iter().map(|_| Box::new([0; PAGE as usize])).collect();
+        let remote: Vec<RemoteIoVec> = wanted
+            .iter()
+            .map(|&start| RemoteIoVec { base: start as usize, len: PAGE as usize })
+            .collect();
+        let mut local: Vec<IoSliceMut> =
+            bytes.iter_mut().map(|page| IoSliceMut::new(&mut page[..])).collect();
+        if BY_FILE.load(Ordering::Relaxed) || remote.is_empty() {
+            return;
+        }
+        // It stops at the first page that cannot be read.
+        let read = process_vm_readv(Pid::from_raw(self.tid), &mut local, &remote).unwrap_or(0);
+        let whole = wanted.into_iter().zip(bytes).take(read / PAGE as usize);
+        self.pages.extend(whole.map(|(start, page)| (start, Some(page))));
+    }
+
     fn page(&mut self, start: u64) -> Option<&[u8; PAGE as usize]> {
         if !self.pages.contains_key(&start) {
             if self.pages.len() >= self.bound {
@@ -176,6 +199,13 @@ mod tests {
         let at = (border - 50 - start) as usize;
         assert_eq!(there, bytes[at..at + 100]);
         assert_eq!(pages.read(border + 2 * PAGE, &mut there), None);
+        let mut fetched = Pages::new(own_tid(), 2);
+        fetched.fetch([border, border - 50, border + 1, 8 * PAGE].into_iter());
+        assert_eq!(fetched.pages.len(), 0, "the lowest cannot be read");
+        fetched.fetch([border, border - 50, border + 1].into_iter());
+        assert_eq!(fetched.pages.len(), 2);
+        assert_eq!(fetched.read(border - 50, &mut there), Some(()));
+        assert_eq!(there, bytes[at..at + 100]);
         assert_eq!(Pages::new(own_tid(), 2).read(8, &mut there), None);
         assert_eq!(Pages::new(own_tid(), 2).read(u64::MAX - 8, &mut there), None);
     }

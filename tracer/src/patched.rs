@@ -65,6 +65,15 @@ impl Engine<'_> {
         {
             return Entry::Skip;
         }
+        match patcher.prepare(event, process, &self.recorder) {
+            Next::Again => return Entry::Anew,
+            Next::Ended(wait) => {
+                self.over(tid, wait);
+                return Entry::Over;
+            }
+            Next::Proceed | Next::Hold(_) => {}
+        }
+        let Some(patcher) = &mut self.patcher else { return Entry::Record };
         patcher.before(event, process, &mut self.recorder);
         if !patcher.entering(event, process, &mut self.recorder) {
             return Entry::Record;
@@ -202,6 +211,7 @@ impl Engine<'_> {
         patcher.put_back(tid, process, &mut self.recorder);
         patcher.replay(process, &mut self.recorder);
         patcher.count(tid, process, &mut self.recorder);
+        patcher.learn(tid, process, &self.recorder);
     }
 
     /// Whose records are set aside.

@@ -62,7 +62,7 @@ pub enum Special {
 }
 
 /// The argument of sendto with its address.
-pub const SENDTO_ADDRESS: usize = 4;
+const SENDTO_ADDRESS: usize = 4;
 
 /// What to look at in one system call.
 #[derive(Debug, Clone)]
@@ -150,6 +150,16 @@ impl Plan {
         self.special == Special::SendTo && args[SENDTO_ADDRESS] == 0
     }
 
+    /// A pointer argument that must be absent where a plain call with these arguments does: with one it would
+    /// tell more.
+    pub fn absent(&self, args: &[u64; 6]) -> Option<usize> {
+        if self.sends_unaddressed(args) {
+            return Some(SENDTO_ADDRESS);
+        }
+        // prlimit64 that sets no limit.
+        (self.sysno.name() == Some("prlimit64") && args[2] == 0).then_some(2)
+    }
+
     /// Whether the result of a call with these arguments is evidence.
     pub fn wants_result(&self, args: &[u64; 6]) -> bool {
         self.wants_result && !self.sends_unaddressed(args)
@@ -167,10 +177,10 @@ impl Plan {
             in_register(value)
         };
         let tells_nothing = || {
-            self.is_plain()
-                && (self.sends_unaddressed(args)
-                    || self.special == Special::None
-                        && !self.checks.iter().any(|check| check.asked(named)))
+            self.absent(args).is_some()
+                || self.is_plain()
+                    && self.special == Special::None
+                    && !self.checks.iter().any(|check| check.asked(named))
         };
         self.values.iter().all(|value| in_register(value).is_some())
             && self.files.is_empty()
@@ -178,12 +188,27 @@ impl Plan {
             && (self.maps_no_code(args) || tells_nothing())
     }
 
-    /// Whether it maps memory where nothing is yet, and none that is executable.
+    /// Whether it changes what is mapped, and nothing becomes executable by it.
     fn maps_no_code(&self, args: &[u64; 6]) -> bool {
+        let maps = matches!(self.special, Special::Map | Special::Protect);
+        self.sysno.name() == Some("munmap")
+            || maps && self.is_of_range() && args[2] & libc::PROT_EXEC as u64 == 0
+    }
+
+    /// Whether arguments 0 and 1 are a range of memory.
+    fn is_of_range(&self) -> bool {
+        matches!(self.sysno.name(), Some("mmap" | "mprotect" | "munmap"))
+    }
+
+    /// Whether it may change what is mapped already, at the range that arguments 0 and 1 are.
+    pub fn changes_mappings(&self, args: &[u64; 6]) -> bool {
         let fixed = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
-        self.special == Special::Map
-            && args[2] & libc::PROT_EXEC as u64 == 0
-            && args[3] & fixed as u64 == 0
+        self.is_of_range() && (self.special != Special::Map || args[3] & fixed as u64 != 0)
+    }
+
+    /// The argument of a plain call whose value is mostly another one, of few that are small.
+    pub fn varies(&self) -> Option<usize> {
+        (self.sysno.name() == Some("rt_sigaction")).then_some(0)
     }
 
     /// Whether it is one of the calls that tell nothing once they were seen.
@@ -252,7 +277,7 @@ pub struct Named {
 /// others stop each time. Where calls pass, descriptors are not followed, so that what makes, ends or
 /// moves one is here too. sched_getaffinity is not: before it, `beside.rs` gives a thread its mask back.
 #[rustfmt::skip]
-const PLAIN: [&str; 123] = [
+const PLAIN: [&str; 130] = [
     // They use the descriptors among their arguments.
     "copy_file_range", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "fadvise64", "fallocate",
     "fdatasync", "flock", "fstat", "fsync", "ftruncate", "getdents64", "inotify_rm_watch",
@@ -270,10 +295,11 @@ const PLAIN: [&str; 123] = [
     "getitimer", "gettimeofday", "nanosleep", "pause", "sched_yield", "setitimer", "time",
     "timer_getoverrun", "timer_gettime", "timer_settime", "times", "wait4", "waitid",
     // The caller itself.
-    "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
-    "getpriority", "getrandom", "getresgid", "getresuid", "getrusage", "getsid", "gettid", "getuid",
-    "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
-    "sched_getparam", "sched_getscheduler", "sigaltstack", "sysinfo", "umask", "uname",
+    "arch_prctl", "get_robust_list", "getcpu", "getcwd", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
+    "getpriority", "getrandom", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid",
+    "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
+    "sched_getparam", "sched_getscheduler", "set_robust_list", "set_tid_address", "sigaltstack", "sysinfo",
+    "umask", "uname",
     // Its own memory, which stays where it is.
     "brk", "madvise", "membarrier", "mincore", "msync",
     // What it shares with others by number.
@@ -396,16 +422,23 @@ mod tests {
         };
         let (private, data) = (libc::MAP_PRIVATE, libc::PROT_READ | libc::PROT_WRITE);
         assert!(mmap(data, private | libc::MAP_ANONYMOUS) && mmap(libc::PROT_READ, private));
-        assert!(!mmap(data | libc::PROT_EXEC, private) && !mmap(data, private | libc::MAP_FIXED));
-        assert!(!mmap(data, private | libc::MAP_FIXED_NOREPLACE));
+        assert!(!mmap(data | libc::PROT_EXEC, private) && mmap(data, private | libc::MAP_FIXED));
+        let protect = |bits: i32| plan("mprotect").repeats(&[0x5000, 4096, bits as u64, 0, 0, 0]);
+        assert!(protect(data) && !protect(libc::PROT_READ | libc::PROT_EXEC));
+        let changes =
+            |name, flags: i32| plan(name).changes_mappings(&[0, 0, 0, flags as u64, 0, 0]);
+        assert!(changes("mmap", libc::MAP_FIXED) && changes("mmap", libc::MAP_FIXED_NOREPLACE));
+        assert!(!changes("mmap", private) && changes("munmap", 0) && changes("mprotect", 0));
         let send = |address| plan("sendto").repeats(&[3, 0x5000, 1, 0, address, 16]);
         assert!(send(0) && !send(0x6000));
         assert!(socket(libc::AF_INET, libc::SOCK_STREAM) && !socket(libc::AF_INET, libc::SOCK_RAW));
     }
 
     #[test]
-    fn what_names_a_file_or_makes_a_process_or_unmaps_memory_never_repeats() {
-        for name in ["openat", "newfstatat", "connect", "sendmsg", "munmap", "mprotect", "clone"] {
+    fn what_names_a_file_or_makes_a_process_or_moves_memory_never_repeats() {
+        for name in
+            ["openat", "newfstatat", "connect", "sendmsg", "mremap", "pkey_mprotect", "clone"]
+        {
             let sysno = Sysno::from_name(Arch::X86_64, name).unwrap();
             assert!(!Plan::new(sysno).repeats(&[0; 6]), "{name}");
         }

@@ -608,9 +608,11 @@ impl<'a> Engine<'a> {
         }
         let calls = self.calls_of(tid);
         let tracee = self.tracees.entry(child).or_insert(Tracee::new(calls));
-        // Its filters are its maker's, also when it stopped before its maker did.
-        tracee.calls = calls;
-        tracee.unannounced = false;
+        // Its filters are its maker's, also when it stopped before its maker did; if it executes another
+        // image by now, its calls are seen as is good for that one.
+        if std::mem::take(&mut tracee.unannounced) {
+            tracee.calls = calls;
+        }
         if std::mem::take(&mut tracee.held) {
             self.resume(child, 0);
         }

@@ -469,6 +469,11 @@ impl Recorder {
         self.processes.contains_key(&tid)
     }
 
+    /// The number of the program that a process runs.
+    pub fn runs(&self, process: i32) -> Option<usize> {
+        self.processes.get(&process).map(|state| state.program)
+    }
+
     /// The threads of a process that are still there.
     pub fn threads_of(&self, process: i32) -> Vec<i32> {
         let of = self.threads.iter().filter(|(_, of)| **of == process);

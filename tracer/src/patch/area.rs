@@ -46,6 +46,11 @@ pub const HEAD: u64 = CLOSED + 8;
 pub const MEANT: u64 = CLOSED + 64;
 /// A bit for each of them: whether it is what the last record says which opened that number.
 pub const OPENED: u64 = MEANT + DESCRIPTORS as u64 / 8;
+/// Ranges in which something was rewritten: of each the first address, and the one after its last. Written
+/// by the tracer.
+pub const TAKEN: u64 = OPENED + DESCRIPTORS as u64 / 8;
+/// How many they are: a program has sites in its loader, in its libraries and of its own.
+pub const TAKEN_MAX: usize = 4;
 /// For how many descriptors there are bits.
 pub const DESCRIPTORS: u32 = 1024;
 const COUNTERS: u64 = WRITABLE + 0x1000;
@@ -129,7 +134,7 @@ mod tests {
         assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
         assert!(counter(last, 15) + 8 == RING);
         const { assert!(TAILS + 3 * TAIL_SIZE <= NUMBER) };
-        const { assert!(OPENED + DESCRIPTORS as u64 / 8 <= COUNTERS) };
+        const { assert!(TAKEN + 16 * TAKEN_MAX as u64 <= COUNTERS && TAKEN.is_multiple_of(8)) };
         const { assert!(AREA.end <= 0x7fff_8000) };
     }
 

@@ -30,6 +30,8 @@ pub enum If {
     Equal = 0x84,
     /// Not equal.
     NotEqual = 0x85,
+    /// Not above, unsigned.
+    NotAbove = 0x86,
     /// Above, unsigned.
     Above = 0x87,
 }

@@ -54,7 +54,7 @@ impl Memory for Of {
 }
 
 /// How many pages of a module are looked at for one place: a function, its entry, and those around it.
-const PAGES_MAX: usize = 128;
+const PAGES_MAX: usize = 512;
 
 /// The same, of which many small pieces are read.
 #[derive(Debug)]
@@ -64,6 +64,13 @@ impl Paged {
     /// Nothing is read yet.
     pub fn of(tid: i32) -> Paged {
         Paged(RefCell::new(memory::Pages::new(tid, PAGES_MAX)))
+    }
+
+    /// The pages with these addresses and those behind them are read at once.
+    pub fn around(tid: i32, addresses: impl Iterator<Item = u64>) -> Paged {
+        let mut pages = memory::Pages::new(tid, PAGES_MAX);
+        pages.fetch(addresses);
+        Paged(RefCell::new(pages))
     }
 }
 

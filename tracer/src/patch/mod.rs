@@ -10,6 +10,7 @@ mod function;
 mod inject;
 mod memory;
 mod pads;
+mod prepare;
 mod replay;
 mod rewrite;
 mod ring;
@@ -20,8 +21,9 @@ mod tail;
 mod threads;
 
 use crate::{
+    descriptors::clone_flags,
     observe::Event,
-    plan::{Plan, ReadValue, SENDTO_ADDRESS},
+    plan::{Plan, ReadValue},
     recorder::Recorder,
 };
 use filter::Insn;
@@ -30,9 +32,11 @@ use inject::Injected;
 use libc::c_int;
 use model::{Arch, Sysno};
 use nix::{sys::ptrace, unistd::Pid};
+use prepare::Shown;
+use replay::SHARES;
 use rewrite::{Atlas, Others};
-use space::{Ring, Site, Space};
-use stub::{Manner, Sort, Value};
+use space::{Due, Ring, Site, Space};
+use stub::{Choice, Manner, Sort, Value};
 use supervisor::{memory::read_u64, wait::Wait};
 
 /// A place is rewritten when it stops for this many-th time: rewriting costs as much as some stops.
@@ -81,6 +85,8 @@ pub struct Patcher {
     /// Processes that were looked at and have none.
     without: HashSet<i32>,
     atlas: Atlas,
+    /// What each program has shown, by its number in the record.
+    shown: HashMap<usize, Shown>,
     last: u64,
     /// In some space calls with paths passed.
     records: bool,
@@ -114,7 +120,7 @@ impl Patcher {
         if !set_number(tid, number) {
             return Made::Refused;
         }
-        let space = Space { members: vec![process], ..Space::default() };
+        let space = Space { members: vec![process], due: Due::Now, ..Space::default() };
         self.spaces.insert(number, space);
         self.without.remove(&process);
         self.of.insert(process, number);
@@ -164,6 +170,14 @@ impl Patcher {
         };
         if space.members.iter().find_map(reader) == Some(number) {
             set_number(tid, origin);
+            if space.is_lent && space.members.len() == 1 {
+                // Its maker makes no call before this one is gone or has its own.
+                space.members.insert(0, process);
+                space.guest = Some(process);
+                let _ = memory::write_data(tid, area::PATHS_CLOSED, &[1]);
+                self.of.insert(process, origin);
+                return;
+            }
             // Whose call it was that passed could not be told: all stop until one is alone again.
             if space.opened {
                 let _ = write(tid, area::CLOSED, &[1]);
@@ -179,6 +193,10 @@ impl Patcher {
             *read = 0;
         }
         copy.emptied = false;
+        copy.taken = None;
+        copy.is_lent = false;
+        copy.guest = None;
+        copy.seen.clear();
         copy.files.clear();
         copy.keep_what_is_there(tid);
         copy.set_base(tid);
@@ -203,12 +221,16 @@ impl Patcher {
         let Some(number) = self.of.remove(&process) else { return };
         let Some(space) = self.spaces.get_mut(&number) else { return };
         space.members.retain(|&member| member != process);
+        let was_guest = space.guest.take_if(|guest| *guest == process).is_some();
         if let [alone] = space.members[..]
             && space.opened
             && !space.closed
         {
+            let takes_paths = matches!(space.ring, Ring::Read(_)) && !space.moved;
+            let bytes = [0, u8::from(!takes_paths)];
+            let bytes = if was_guest { &bytes[..] } else { &bytes[..1] };
             for tid in recorder.threads_of(alone) {
-                if write(tid, area::CLOSED, &[0]).is_ok() {
+                if memory::write_data(tid, area::CLOSED, bytes).is_ok() {
                     break;
                 }
             }
@@ -265,6 +287,11 @@ impl Patcher {
         let (start, length, is_new) = match name {
             "execve" | "execveat" => {
                 self.count(event.tid, process, recorder);
+                self.learn(event.tid, process, recorder);
+                return false;
+            }
+            "clone" | "clone3" | "vfork" => {
+                self.lend(event, process, recorder);
                 return false;
             }
             "mmap" => (args[0], args[1], args[3] & libc::MAP_FIXED as u64 != 0),
@@ -277,6 +304,9 @@ impl Patcher {
         let others = self.others(process, recorder);
         let Some(space) = self.space(process) else { return false };
         space.mappings = None;
+        if name == "mmap" && args[2] & libc::PROT_EXEC as u64 != 0 && space.due == Due::No {
+            space.due = Due::Soon;
+        }
         let end = start.saturating_add(length).saturating_add(0xfff) & !0xfff;
         let is_written = name.ends_with("mprotect") && args[2] & libc::PROT_WRITE as u64 != 0;
         let target = (name == "mremap" && args[3] & libc::MREMAP_FIXED as u64 != 0)
@@ -294,6 +324,19 @@ impl Patcher {
         let fixed = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
         let asks = name != "mmap" || args[3] & fixed as u64 != 0;
         (asks && touches(&(start..end))) || target.as_ref().is_some_and(touches)
+    }
+
+    /// A process is about to make another one, which may use its memory until it has its own: what was
+    /// counted so far is not of that one.
+    fn lend(&mut self, event: &Event, process: i32, recorder: &mut Recorder) {
+        let lends = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+        let flags = if event.sysno.name() == Some("vfork") { lends } else { clone_flags(event) };
+        let is_alone = recorder.threads_of(process).len() == 1;
+        let Some(space) = self.space(process) else { return };
+        space.is_lent = flags & (lends | SHARES) == lends && is_alone && space.members.len() == 1;
+        if space.is_lent {
+            self.count(event.tid, process, recorder);
+        }
     }
 
     /// The area is about to be taken away by the program itself: its code gets its own bytes back.
@@ -351,38 +394,30 @@ impl Patcher {
         let Some(space) = self.space(process).filter(|space| !space.closed) else {
             return Next::Proceed;
         };
-        let site = space.sites.entry(event.instruction_pointer).or_insert(Site::Stopped(0));
-        let site = match site {
-            Site::Never => return Next::Proceed,
-            Site::Stopped(times) if *times + 1 < STOPS => {
-                *times += 1;
-                return Next::Proceed;
-            }
-            site => *site,
+        let known = space.sites.get(&event.instruction_pointer).copied();
+        let site = known.unwrap_or(Site::Stopped(0));
+        if site == Site::Never {
+            return Next::Proceed;
+        }
+        let Some(sort) = sort(recorder.plan(event.sysno), event) else { return Next::Proceed };
+        let Some(space) = self.space(process).filter(|space| space.guest.is_none()) else {
+            return Next::Proceed;
         };
-        let plan = recorder.plan(event.sysno);
-        let Some(sort) = sort(plan, event) else { return Next::Proceed };
+        space.saw(event.instruction_pointer, event.sysno, &sort);
+        if let Site::Stopped(times) = site
+            && times + 1 < STOPS
+        {
+            space.sites.insert(event.instruction_pointer, Site::Stopped(times + 1));
+            return Next::Proceed;
+        }
         let names = matches!(sort.manner, Manner::Names(_));
         if names && !(space.opened && self.takes_paths(process, recorder)) {
             return Next::Proceed;
         }
         let Some(space) = self.space(process) else { return Next::Proceed };
         if !space.opened {
-            let start = area::WRITABLE;
-            let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-            let args = [start, area::AREA.end - start, protection, 0, 0, 0];
-            return match inject::call(event.tid, (libc::SYS_mprotect, args)) {
-                Injected::Returned(0) => {
-                    space.opened = true;
-                    if space.members.len() > 1 {
-                        let _ = write(event.tid, area::CLOSED, &[1]);
-                    }
-                    Next::Again
-                }
-                Injected::Returned(_) => {
-                    space.closed = true;
-                    Next::Again
-                }
+            return match prepare::open(space, event.tid) {
+                Injected::Returned(_) => Next::Again,
                 Injected::Ended(wait) => Next::Ended(wait),
             };
         }
@@ -544,21 +579,27 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
     if let Some(named) = plan.names(&event.args) {
         // Its other values are recorded with it; the flags of an open say that it is one of these.
         let values = plan.open_flags.iter().map(in_register).collect::<Option<_>>()?;
-        return Some(Sort { number, values, manner: Manner::Names(named) });
+        let manner = Manner::Names(named);
+        return Some(Sort { number, values, choice: None, clears: false, manner });
     }
     if !plan.repeats(&event.args) {
         return None;
     }
     let mut values = plan.values.iter().map(in_register).collect::<Option<Vec<_>>>()?;
-    if plan.sends_unaddressed(&event.args) {
-        values.push(Value { argument: SENDTO_ADDRESS, wide: true, value: 0 });
-    }
+    let absent = plan.absent(&event.args);
+    values.extend(absent.map(|argument| Value { argument, wide: true, value: 0 }));
     let manner = match (plan.ends(), plan.copies(&event.args)) {
         (Some(descriptor), _) => Manner::Ends { descriptor },
         (_, Some(descriptor)) => Manner::Copies { descriptor },
         _ => Manner::Counts,
     };
-    Some(Sort { number, values, manner })
+    let choice = plan.varies().and_then(|argument| {
+        let is_it = |value: &Value| value.argument == argument && value.value < 64;
+        let Value { wide, value, .. } = values.remove(values.iter().position(is_it)?);
+        Some(Choice { argument, wide, of: 1 << value })
+    });
+    let clears = plan.changes_mappings(&event.args);
+    Some(Sort { number, values, choice, clears, manner })
 }
 
 /// Writes the number of a space where the program itself cannot.

@@ -68,6 +68,14 @@ impl Patcher {
     /// Nothing passed.
     pub fn count(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) {}
 
+    /// Nothing to prepare.
+    pub fn prepare(&mut self, _event: &Event, _process: i32, _recorder: &Recorder) -> Next {
+        Next::Proceed
+    }
+
+    /// Nothing to learn.
+    pub fn learn(&mut self, _tid: i32, _process: i32, _recorder: &Recorder) {}
+
     /// No call comes from a stub.
     pub fn is_stub(&self, _process: i32, _address: u64) -> bool {
         false

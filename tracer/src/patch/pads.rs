@@ -31,8 +31,9 @@ fn is_padding(bytes: &[u8]) -> bool {
     })
 }
 
-/// A free place of at least `size` bytes in one of the gaps, at most `reach` from `from`. Places in a
-/// gap follow one another in steps of [`FAR`], so that two never overlap.
+/// A free place of at least `size` bytes in one of the gaps, near enough to `from`, or, where there is none,
+/// in one far away: what is near may be all that a short jump reaches. Places in a gap follow one another
+/// in steps of [`FAR`], so that two never overlap.
 pub fn free(
     gaps: &[Range<u64>],
     memory: &impl Memory,
@@ -40,7 +41,7 @@ pub fn free(
     size: u64,
     from: Option<u64>,
 ) -> Option<u64> {
-    gaps.iter().find_map(|gap| {
+    let in_gap = |gap: &Range<u64>| {
         let mut places = (gap.start..gap.end).step_by(FAR as usize);
         let place = places.find(|&place| {
             place + size <= gap.end
@@ -50,7 +51,11 @@ pub fn free(
         // A part of it that is used was padding, or it would not be.
         let is_used = used.range(gap.clone()).next().is_some();
         (is_used || is_padding(&memory.bytes(gap.clone())?)).then_some(place)
-    })
+    };
+    match from {
+        Some(_) => gaps.iter().find_map(in_gap),
+        None => gaps.iter().rev().find_map(in_gap),
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn places_are_given_once_and_only_where_they_fit() {
         let memory = Bytes([vec![0xc3; 16], vec![0x90; 16], vec![0xc3; 16]].concat());
-        let gaps = [16..32, 32..48];
+        let gaps = [32..48, 16..32];
         let mut used = BTreeMap::new();
         let first = free(&gaps, &memory, &used, FAR, None);
         assert_eq!(first, Some(16));
@@ -86,6 +91,6 @@ mod tests {
         assert_eq!(free(&gaps, &memory, &used, FAR, None), Some(23));
         used.insert(23, 0);
         assert_eq!(free(&gaps, &memory, &used, FAR, None), None, "code is no gap");
-        assert_eq!(free(&gaps[..1], &memory, &BTreeMap::new(), FAR, Some(500)), None);
+        assert_eq!(free(&gaps[1..], &memory, &BTreeMap::new(), FAR, Some(500)), None);
     }
 }

@@ -32,7 +32,8 @@ static TAILS: LazyLock<Vec<Tail>> =
 
 /// rbx in `struct user_regs_struct`: user_64.h counts it the fifth.
 const RBX: usize = 5 * 8;
-const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as u64;
+/// A process made with one of these works with what is its maker's.
+pub const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as u64;
 
 /// Where a process is whose ring is read.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +94,12 @@ impl Patcher {
             let flags = clone_flags(event);
             // A child like vfork's is gone, or has its own, when its maker goes on.
             if flags & SHARES != 0 && flags & libc::CLONE_VFORK as u64 == 0 {
-                self.close_paths(process, recorder);
+                let is_thread = flags & libc::CLONE_THREAD as u64 != 0;
+                self.stop_paths(
+                    process,
+                    if is_thread { Ring::Waits } else { Ring::Closed },
+                    recorder,
+                );
             }
         }
     }
@@ -109,6 +115,14 @@ impl Patcher {
         match space.ring {
             Ring::Closed => return false,
             Ring::Read(_) => return true,
+            Ring::Waits if recorder.threads_of(process) != [process] => return false,
+            Ring::Waits => {
+                // Nothing was recorded meanwhile.
+                space.ring = Ring::Read(0);
+                self.rewind(process);
+                self.reopen_paths(process);
+                return true;
+            }
             Ring::Unused => {}
         }
         let may = space.members.len() == 1
@@ -125,18 +139,20 @@ impl Patcher {
     /// themselves stops at each path from now on.
     pub fn follow(&mut self, process: i32, recorder: &mut Recorder) {
         if self.records && recorder.works_elsewhere(process) {
-            self.close_paths(process, recorder);
+            self.stop_paths(process, Ring::Closed, recorder);
         }
     }
 
     /// From now on all calls with paths of a process stop.
-    fn close_paths(&mut self, process: i32, recorder: &mut Recorder) {
+    fn stop_paths(&mut self, process: i32, ring: Ring, recorder: &mut Recorder) {
         self.read(process, Stands::GoesOn, recorder);
         let Some(space) = self.space(process) else { return };
         if matches!(space.ring, Ring::Read(_)) {
             let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
         }
-        space.ring = Ring::Closed;
+        if space.ring != Ring::Closed {
+            space.ring = ring;
+        }
     }
 
     /// Where a process that goes on opened its directories may soon not be where they are: it stops at its

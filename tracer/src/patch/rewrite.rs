@@ -4,11 +4,11 @@
 use super::{
     area,
     function::{Memory, Of, Paged, Table},
-    memory::Code,
+    memory::{Code, write_data},
     pads,
     site::{LONG, Proof},
     space::{Block, Pads, Passing, Site, Space},
-    stub::{Moved, Sort, Stub},
+    stub::{CHOICE, Moved, Sort, Stub},
 };
 use model::{Sysno, Text};
 use std::{collections::HashMap, ops::Range};
@@ -16,8 +16,9 @@ use supervisor::procfs::{self, Mapping};
 
 /// What is known of a place in a file, relative to its call. The same in each process.
 #[derive(Debug, Clone)]
-struct Known {
-    moved: Vec<Moved>,
+pub struct Known {
+    /// The instructions from the replaced one to the call.
+    pub moved: Vec<Moved>,
     gaps: Vec<Range<u64>>,
 }
 
@@ -35,12 +36,18 @@ pub enum Others {
 }
 
 impl Atlas {
-    /// What moves into a stub for the call at `call`, and the gaps near it.
-    fn of(&mut self, tid: i32, mappings: &[Mapping], call: u64) -> Option<Known> {
+    /// What moves into a stub for the call at `call`, and the gaps near it, as `memory` of the process
+    /// shows.
+    pub fn of(
+        &mut self,
+        tid: i32,
+        memory: &impl Memory,
+        mappings: &[Mapping],
+        call: u64,
+    ) -> Option<Known> {
         let at = mappings.partition_point(|mapping| mapping.end <= call);
         let mapping = mappings.get(at).filter(|mapping| mapping.start <= call)?;
-        // Code that may change under our hands is left alone, and so is what other processes share.
-        if !mapping.is_file() || !mapping.executable || mapping.writable || !mapping.private {
+        if !is_of_file(mapping) {
             return None;
         }
         let place = (mapping.path.clone(), mapping.inode, mapping.offset + (call - mapping.start));
@@ -54,10 +61,16 @@ impl Atlas {
         // The file may have been written to since, or the program has changed its code.
         let in_place = known.moved.iter().all(|moved| {
             let end = moved.address + moved.bytes.len() as u64;
-            Of(tid).bytes(moved.address..end).is_some_and(|bytes| bytes == moved.bytes)
+            memory.bytes(moved.address..end).is_some_and(|bytes| bytes == moved.bytes)
         });
         in_place.then_some(known)
     }
+}
+
+/// Whether a file's code is there. Code that may change under our hands is left alone, and so is what other
+/// processes share.
+pub fn is_of_file(mapping: &Mapping) -> bool {
+    mapping.is_file() && mapping.executable && !mapping.writable && mapping.private
 }
 
 impl Known {
@@ -98,7 +111,7 @@ impl Space {
         if self.mappings.is_none() {
             self.mappings = procfs::mappings(tid).ok();
         }
-        let known = atlas.of(tid, self.mappings.as_deref()?, call)?;
+        let known = atlas.of(tid, &Of(tid), self.mappings.as_deref()?, call)?;
         let block = self.blocks.len();
         if block as u64 >= area::BLOCKS {
             return None;
@@ -123,7 +136,12 @@ impl Space {
     }
 
     /// The jump for the first moved instruction, and what it needs between functions.
-    fn way(&self, memory: &impl Memory, known: &Known, block: usize) -> Option<(Vec<u8>, Pads)> {
+    pub fn way(
+        &self,
+        memory: &impl Memory,
+        known: &Known,
+        block: usize,
+    ) -> Option<(Vec<u8>, Pads)> {
         let first = &known.moved[0];
         let mut far = vec![0xff, 0x24, 0x25];
         far.extend((area::slot(block) as u32).to_le_bytes());
@@ -182,14 +200,29 @@ impl Space {
             code.write(*address, bytes).ok()?;
             self.pads.insert(*address, block);
         }
-        let first = &known.moved[0];
-        put(&code, others, first.address, &first.bytes, &known.jump)?;
-        self.jumps.insert(first.address, block);
-        self.sites.insert(known.call + 2, Site::Rewritten(block));
+        let (first, call) = (known.moved[0].address, known.call);
+        self.jumps.insert(first, block);
+        self.keep_taken(tid)?;
+        let known = &self.blocks[block];
+        put(&code, others, first, &known.moved[0].bytes, &known.jump)?;
+        self.sites.insert(call + 2, Site::Rewritten(block));
         self.changed(&code)
     }
 
-    fn changed(&mut self, code: &Code) -> Option<()> {
+    /// Says in the program's memory where something is rewritten.
+    pub fn keep_taken(&mut self, tid: i32) -> Option<()> {
+        let taken = self.ranges_taken();
+        if self.taken.as_ref() != Some(&taken) {
+            let words = taken.iter().flat_map(|range| [range.start, range.end]);
+            let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+            write_data(tid, area::TAKEN, &bytes).ok()?;
+            self.taken = Some(taken);
+        }
+        Some(())
+    }
+
+    /// Something was written for the sites.
+    pub fn changed(&mut self, code: &Code) -> Option<()> {
         self.changes += 1;
         code.write(area::CHANGES, &self.changes.to_le_bytes()).ok()
     }
@@ -229,8 +262,15 @@ impl Space {
     /// program lost it: it may have dropped the page (MADV_DONTNEED).
     pub fn add(&mut self, tid: i32, block: usize, sysno: Sysno, sort: Sort) -> Option<()> {
         let known = self.blocks.get_mut(block)?;
-        if known.passing.iter().any(|passing| passing.sort == sort) {
-            return Some(());
+        if let Some(variant) = known.passing.iter().position(|known| known.sort.is_like(&sort)) {
+            let passing = &mut known.passing[variant];
+            let Some(sort) = passing.sort.with(&sort) else { return Some(()) };
+            passing.stub = Stub::new(block, variant, &known.moved, known.call, &sort)?;
+            passing.sort = sort;
+            let choice = &passing.stub.code[CHOICE as usize..];
+            let code = Code::of(tid).ok()?;
+            code.write(area::stub(block, variant) + CHOICE, choice).ok()?;
+            return self.changed(&code);
         }
         let variant = known.passing.len();
         if variant as u64 >= area::VARIANTS {

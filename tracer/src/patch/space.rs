@@ -7,6 +7,7 @@ use super::{
 use foldhash::{HashMap, HashSet};
 use model::{Sysno, Text};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use supervisor::{memory, procfs::Mapping};
 
 /// More calls than this nobody makes between two stops: something else wrote there.
@@ -62,6 +63,8 @@ pub enum Ring {
     Unused,
     /// They are recorded in the ring, of which so many bytes were read.
     Read(u64),
+    /// They all stop, as long as there are several threads.
+    Waits,
     /// They all stop.
     Closed,
 }
@@ -71,6 +74,10 @@ pub enum Ring {
 pub struct Space {
     /// The processes that live in it; what passes is the first one's.
     pub members: Vec<i32>,
+    /// Its one process is about to make another one that lives in it first, as vfork(2) does.
+    pub is_lent: bool,
+    /// That one: its maker waits until it has left.
+    pub guest: Option<i32>,
     /// Children that were copied from it and have not stopped yet.
     pub expected: HashSet<i32>,
     /// Its counters can be written.
@@ -101,9 +108,61 @@ pub struct Space {
     pub changes: u64,
     /// What is mapped; dropped when it may have changed.
     pub mappings: Option<Vec<Mapping>>,
+    /// What stopped of what may pass: after which address, and what it was.
+    pub seen: Vec<(u64, Sysno, Sort)>,
+    /// Whether code may have been mapped of which it is known what calls.
+    pub due: Due,
+    /// Where code begins that was prepared.
+    pub prepared: HashSet<u64>,
+    /// Where something is rewritten, as the program's stubs read it.
+    pub taken: Option<[Range<u64>; area::TAKEN_MAX]>,
 }
 
+/// Whether a space is to be prepared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Due {
+    /// It is not.
+    #[default]
+    No,
+    /// At once.
+    Now,
+    /// When no more code seems to follow.
+    Soon,
+}
+
+/// How much is kept of what stopped in one space.
+const SEEN_MAX: usize = 1024;
+
 impl Space {
+    /// Keeps what stopped and may pass in a later image.
+    pub fn saw(&mut self, after: u64, sysno: Sysno, sort: &Sort) {
+        if self.seen.len() < SEEN_MAX {
+            self.seen.push((after, sysno, sort.clone()));
+        }
+    }
+
+    /// Few ranges, in whole pages, in which everything lies that is rewritten; the others end where they
+    /// begin.
+    pub fn ranges_taken(&self) -> [Range<u64>; area::TAKEN_MAX] {
+        let mut taken = [const { 0..0 }; area::TAKEN_MAX];
+        let mut used: Vec<u64> = self.jumps.keys().chain(self.pads.keys()).copied().collect();
+        used.retain(|&address| address >= area::AREA.end);
+        used.sort_unstable();
+        let mut gaps: Vec<usize> = (1..used.len()).collect();
+        gaps.sort_unstable_by_key(|&at| std::cmp::Reverse(used[at] - used[at - 1]));
+        gaps.truncate(area::TAKEN_MAX - 1);
+        gaps.sort_unstable();
+        let starts = std::iter::once(0).chain(gaps.iter().copied());
+        let ends = gaps.iter().copied().chain([used.len()]);
+        for (range, (start, end)) in taken.iter_mut().zip(starts.zip(ends)) {
+            if let [first, .., last] | [first @ last] = used[start..end] {
+                // What is written at an address may reach into the next page.
+                *range = first & !0xfff..(last + 0x1fff) & !0xfff;
+            }
+        }
+        taken
+    }
+
     /// What was counted since the last time, less what was taken back. `None` when the memory is gone;
     /// `false` beside what is right when something is not.
     pub fn counts(&mut self, tid: i32) -> Option<(Vec<(Sysno, i64)>, bool)> {

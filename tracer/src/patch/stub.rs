@@ -6,6 +6,16 @@
 //!         jne  miss
 //!         cmp  $VALUE,%esi            a value that was not seen here yet?
 //!         jne  miss
+//!         cmp  $63,%edi               nor one that is one of several?
+//!         ja   miss
+//!         bt   %edi,CHOICE
+//!         jnc  miss
+//!         lea  (%rdi,%rsi),%rcx       does it map over what was rewritten?
+//!         cmp  TAKEN,%rcx             (for each of the ranges)
+//!         jbe  1f
+//!         cmp  TAKEN+8,%rdi
+//!         jb   original
+//! 1:
 //!         cmpb $0,CLOSED              does everything stop?
 //!         jne  original
 //!         lock incq COUNTER
@@ -57,6 +67,9 @@ use super::{
 use crate::plan::Named;
 use std::ops::Range;
 
+/// Where in a stub the bits of its choice lie.
+pub const CHOICE: u64 = area::VARIANT_SIZE - 8;
+
 /// A value that an argument must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value {
@@ -75,8 +88,40 @@ pub struct Sort {
     pub number: u32,
     /// The arguments that are evidence.
     pub values: Vec<Value>,
+    /// One more that is.
+    pub choice: Option<Choice>,
+    /// It may change what is mapped: nothing that was rewritten may lie in its range.
+    pub clears: bool,
     /// What becomes of it.
     pub manner: Manner,
+}
+
+impl Sort {
+    /// Whether a stub for this sort can be one for another one too, but for the values of its choice.
+    pub fn is_like(&self, other: &Sort) -> bool {
+        let among = |choice: &Choice| (choice.argument, choice.wide);
+        self.choice.as_ref().map(among) == other.choice.as_ref().map(among)
+            && (self.number, self.clears, &self.values, self.manner)
+                == (other.number, other.clears, &other.values, other.manner)
+    }
+
+    /// The same, with the values of the choice of one that is like it; `None` when it has them all.
+    pub fn with(&self, other: &Sort) -> Option<Sort> {
+        let (own, of) = (self.choice.as_ref()?, other.choice.as_ref()?.of);
+        let choice = Choice { of: own.of | of, ..*own };
+        (choice != *own).then(|| Sort { choice: Some(choice), ..self.clone() })
+    }
+}
+
+/// An argument that must have one of several values, all below 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// Which argument of the call.
+    pub argument: usize,
+    /// Whether all 64 bits count, or the lower half.
+    pub wide: bool,
+    /// A bit for each value.
+    pub of: u64,
 }
 
 /// What a stub does with a call.
@@ -204,7 +249,18 @@ impl Stub {
             code.compare(value)?;
             misses.push(code.jump_if(If::NotEqual));
         }
+        if let Some(choice) = sort.choice {
+            let Choice { argument, wide, .. } = choice;
+            let last = Value { argument, wide, value: 63 };
+            code.compare(&last)?;
+            misses.push(code.jump_if(If::Above));
+            code.bit_of_argument(Bit::Test, argument, address + CHOICE)?;
+            misses.push(code.jump_if(If::NotBelow));
+        }
         let mut stops = Vec::new();
+        if sort.clears {
+            clears(&mut code, &mut stops);
+        }
         if let Manner::Ends { descriptor } = sort.manner {
             spare_what_is_meant(&mut code, descriptor, &mut stops)?;
         }
@@ -246,7 +302,14 @@ impl Stub {
             code.land(stop);
         }
         code.jump_far(call);
-        let code = code.bytes;
+        let mut code = code.bytes;
+        if let Some(choice) = sort.choice {
+            if code.len() as u64 > CHOICE {
+                return None;
+            }
+            code.resize(CHOICE as usize, 0);
+            code.extend(choice.of.to_le_bytes());
+        }
         let fits = code.len() as u64 <= area::VARIANT_SIZE;
         fits.then_some(Stub { code, moved: places, test, ways })
     }
@@ -279,6 +342,26 @@ impl Stub {
     #[cfg(test)]
     pub fn calls_before(&self, address: u64) -> bool {
         self.ways.counts.as_ref().is_some_and(|way| way.back.start == address)
+    }
+}
+
+/// Goes to the site's own call when the range that arguments 0 and 1 are touches what was rewritten, begins
+/// below the end of the area, or has no end.
+fn clears(code: &mut Code, stops: &mut Vec<Jump>) {
+    // mov $AREA.end,%ecx; cmp %rcx,%rdi
+    code.put_with(&[0xb9], area::AREA.end);
+    code.put(&[0x48, 0x39, 0xcf]);
+    stops.push(code.jump_if(If::Carry));
+    // lea (%rdi,%rsi),%rcx; cmp %rdi,%rcx
+    code.put(&[0x48, 0x8d, 0x0c, 0x37, 0x48, 0x39, 0xf9]);
+    stops.push(code.jump_if(If::Carry));
+    for at in (0..area::TAKEN_MAX as u64).map(|index| area::TAKEN + 16 * index) {
+        // cmp START,%rcx; jbe over; cmp END,%rdi; jb original
+        code.put_with(&[0x48, 0x3b, 0x0c, 0x25], at);
+        let is_below = code.jump_if(If::NotAbove);
+        code.put_with(&[0x48, 0x3b, 0x3c, 0x25], at + 8);
+        stops.push(code.jump_if(If::Carry));
+        code.land(is_below);
     }
 }
 
@@ -389,7 +472,8 @@ mod tests {
 
     fn read() -> Stub {
         let moved = [Moved { address: CALL - 2, bytes: vec![0x31, 0xc0] }];
-        let sort = Sort { number: 0, values: Vec::new(), manner: Manner::Counts };
+        let manner = Manner::Counts;
+        let sort = Sort { number: 0, values: Vec::new(), choice: None, clears: false, manner };
         Stub::new(3, 1, &moved, CALL, &sort).unwrap()
     }
 
@@ -419,7 +503,9 @@ mod tests {
     #[test]
     fn what_no_comparison_can_test_has_no_stub() {
         let value = |wide, value| Value { argument: 1, wide, value };
-        let sort = |value| Sort { number: 1, values: vec![value], manner: Manner::Counts };
+        let manner = Manner::Counts;
+        let sort =
+            |value| Sort { number: 1, values: vec![value], choice: None, clears: false, manner };
         let made = |value| Stub::new(0, 0, &[], CALL, &sort(value)).is_some();
         assert!(made(value(false, 0xffff_ffff)) && made(value(true, u64::MAX)));
         assert!(!made(value(true, 0xffff_ffff)));

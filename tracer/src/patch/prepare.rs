@@ -1,0 +1,258 @@
+//! What earlier images of a program showed: from which places it calls, and how. In a later image these
+//! places are rewritten at once, before they have stopped.
+//!
+//! Nothing is recorded less by that: that the program makes these calls, with which values and from where,
+//! is in the record since the earlier images made them, and so the stubs need no more than count, as they
+//! do for the later calls of one image.
+
+use super::{
+    Next, Patcher, area,
+    function::{Memory, Paged},
+    inject::{self, Injected},
+    memory::Code,
+    rewrite::is_of_file,
+    space::{Block, Due, Passing, Site, Space},
+    stub::{Manner, Sort, Stub},
+};
+use crate::{observe::Event, recorder::Recorder};
+use foldhash::HashMap;
+use model::{Sysno, Text};
+use std::collections::BTreeMap;
+use supervisor::procfs::{self, Mapping};
+
+/// What may pass from one place.
+type Sorts = Vec<(Sysno, Sort)>;
+
+/// Where something is to be written, and what.
+type Writes = Vec<(u64, Vec<u8>)>;
+
+/// The places of one program, by file (and inode), and there by the offset of the call.
+#[derive(Debug, Default)]
+pub struct Shown(HashMap<(Text, u64), BTreeMap<u64, Sorts>>);
+
+impl Shown {
+    fn add(&mut self, mappings: &[Mapping], (after, sysno, sort): (u64, Sysno, Sort)) {
+        let Some(call) = after.checked_sub(2) else { return };
+        let at = mappings.partition_point(|mapping| mapping.end <= call);
+        let Some(mapping) = mappings.get(at).filter(|mapping| mapping.start <= call) else {
+            return;
+        };
+        if !is_of_file(mapping) {
+            return;
+        }
+        let sites = self.0.entry((mapping.path.clone(), mapping.inode)).or_default();
+        let sorts = sites.entry(mapping.offset + (call - mapping.start)).or_default();
+        let has_room = (sorts.len() as u64) < area::VARIANTS;
+        match sorts.iter_mut().find(|(_, known)| known.is_like(&sort)) {
+            Some((_, known)) => {
+                if let Some(wider) = known.with(&sort) {
+                    *known = wider;
+                }
+            }
+            None if has_room => sorts.push((sysno, sort)),
+            None => {}
+        }
+    }
+
+    /// The places that are in a mapping, by the address of their call.
+    fn within<'a>(&'a self, mapping: &'a Mapping) -> impl Iterator<Item = (u64, &'a Sorts)> {
+        let file = self.0.get(&(mapping.path.clone(), mapping.inode));
+        let end = mapping.offset + (mapping.end - mapping.start);
+        let sites = file.into_iter().flat_map(move |sites| sites.range(mapping.offset..end));
+        sites.map(|(offset, sorts)| (mapping.start + (offset - mapping.offset), sorts))
+    }
+}
+
+impl Patcher {
+    /// Keeps what a process has shown for later images of its program, before its image is gone.
+    pub fn learn(&mut self, tid: i32, process: i32, recorder: &Recorder) {
+        let Some(program) = recorder.runs(process) else { return };
+        let Some(space) = self.of.get(&process).and_then(|number| self.spaces.get_mut(number))
+        else {
+            return;
+        };
+        if space.seen.is_empty() {
+            return;
+        }
+        if space.mappings.is_none() {
+            space.mappings = procfs::mappings(tid).ok();
+        }
+        let seen = std::mem::take(&mut space.seen);
+        let Some(mappings) = &space.mappings else { return };
+        let shown = self.shown.entry(program).or_default();
+        for place in seen {
+            shown.add(mappings, place);
+        }
+    }
+
+    /// A call was stopped in a process whose code may be known: it is prepared, once all of that seems to be
+    /// there.
+    pub fn prepare(&mut self, event: &Event, process: i32, recorder: &Recorder) -> Next {
+        let Some(space) = self.space(process) else { return Next::Proceed };
+        match space.due {
+            Due::No => return Next::Proceed,
+            Due::Soon if is_loading(event.sysno) => return Next::Proceed,
+            Due::Soon | Due::Now => {}
+        }
+        let is_alone = space.members.len() == 1 && recorder.threads_of(process).len() == 1;
+        let program = recorder.runs(process);
+        let shown = program.is_some_and(|program| self.shown.contains_key(&program));
+        let Some(space) = self.space(process) else { return Next::Proceed };
+        if !is_alone || !shown || space.closed {
+            space.due = Due::No;
+            return Next::Proceed;
+        }
+        if !space.opened {
+            return match open(space, event.tid) {
+                Injected::Returned(_) => Next::Again,
+                Injected::Ended(wait) => Next::Ended(wait),
+            };
+        }
+        space.due = Due::No;
+        self.install(event.tid, process, recorder);
+        Next::Proceed
+    }
+
+    fn install(&mut self, tid: i32, process: i32, recorder: &Recorder) -> Option<()> {
+        let mappings = procfs::mappings(tid).ok()?;
+        let takes_paths = self.takes_paths(process, recorder);
+        let space = self.spaces.get_mut(self.of.get(&process)?)?;
+        let shown = self.shown.get(&recorder.runs(process)?)?;
+        let files = mappings.iter().filter(|mapping| is_of_file(mapping));
+        let files: Vec<&Mapping> =
+            files.filter(|mapping| space.prepared.insert(mapping.start)).collect();
+        let places: Vec<(u64, &Sorts)> = files
+            .into_iter()
+            .flat_map(|mapping| shown.within(mapping))
+            .filter(|(call, _)| !matches!(space.sites.get(&(call + 2)), Some(Site::Rewritten(_))))
+            .collect();
+        let memory = Paged::around(tid, places.iter().flat_map(|(call, _)| [call - 64, call + 2]));
+        let first = space.blocks.len();
+        let mut pads = Vec::new();
+        for (call, sorts) in places {
+            let block = space.blocks.len();
+            if block as u64 >= area::BLOCKS {
+                break;
+            }
+            let Some(known) = self.atlas.of(tid, &memory, &mappings, call) else { continue };
+            let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
+            let mut passing: Vec<Passing> = Vec::new();
+            for (sysno, sort) in sorts {
+                if matches!(sort.manner, Manner::Names(_)) && !takes_paths {
+                    continue;
+                }
+                let stub = Stub::new(block, passing.len(), &known.moved, call, sort);
+                let Some(stub) = stub else { continue };
+                passing.push(Passing { sort: sort.clone(), sysno: *sysno, stub, counted: 0 });
+            }
+            if passing.is_empty() {
+                continue;
+            }
+            space.pads.extend(own_pads.iter().map(|(address, _)| (*address, block)));
+            pads.extend(own_pads.iter().cloned());
+            let moved = known.moved;
+            space.blocks.push(Block { moved, call, jump, pads: own_pads, passing });
+        }
+        if write(space, tid, &memory, first, pads).is_none() {
+            // What is there leads nowhere yet, and is written over.
+            space.blocks.truncate(first);
+            space.pads.retain(|_, block| *block < first);
+            space.jumps.retain(|_, block| *block < first);
+        }
+        space.mappings = Some(mappings);
+        Some(())
+    }
+}
+
+/// The program's counters and its ring can be written from now on.
+pub fn open(space: &mut Space, tid: i32) -> Injected {
+    let start = area::WRITABLE;
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    let args = [start, area::AREA.end - start, protection, 0, 0, 0];
+    let injected = inject::call(tid, (libc::SYS_mprotect, args));
+    match injected {
+        Injected::Returned(0) => {
+            space.opened = true;
+            if space.members.len() > 1 {
+                let _ = super::write(tid, area::CLOSED, &[1]);
+            }
+        }
+        Injected::Returned(_) => space.closed = true,
+        Injected::Ended(_) => {}
+    }
+    injected
+}
+
+/// Calls that a loader makes until all of a program's code is mapped.
+fn is_loading(sysno: Sysno) -> bool {
+    let loads =
+        ["access", "close", "fstat", "mmap", "newfstatat", "open", "openat", "pread64", "read"];
+    sysno.name().is_some_and(|name| loads.contains(&name))
+}
+
+/// Writes the blocks from `first` on, whose way leads through `pads`; the jumps to them last.
+fn write(
+    space: &mut Space,
+    tid: i32,
+    memory: &impl Memory,
+    first: usize,
+    pads: Writes,
+) -> Option<()> {
+    let Some(blocks) = space.blocks.get(first..).filter(|blocks| !blocks.is_empty()) else {
+        return Some(());
+    };
+    let code = Code::of(tid).ok()?;
+    let start = area::stub(first, 0);
+    let (mut stubs, mut slots) = (Vec::new(), Vec::new());
+    for (index, block) in blocks.iter().enumerate() {
+        for (variant, passing) in block.passing.iter().enumerate() {
+            stubs.resize((area::stub(first + index, variant) - start) as usize, 0);
+            stubs.extend(&passing.stub.code);
+        }
+        slots.extend(area::stub(first + index, block.passing.len() - 1).to_le_bytes());
+    }
+    code.write(start, &stubs).ok()?;
+    code.write(area::slot(first), &slots).ok()?;
+    // Where a jump will be, what is there stays when it lies between others.
+    let firsts = blocks.iter().map(|block| (block.moved[0].address, block));
+    let before = firsts.clone().map(|(address, block)| (address, block.moved[0].bytes.clone()));
+    let after = firsts.map(|(address, block)| (address, block.jump.clone()));
+    let (before, after): (Writes, Writes) = (before.collect(), after.collect());
+    for (address, bytes) in joined([&pads[..], &before].concat(), memory) {
+        code.write(address, &bytes).ok()?;
+    }
+    for (index, (address, _)) in after.iter().enumerate() {
+        space.jumps.insert(*address, first + index);
+        space.sites.insert(space.blocks[first + index].call + 2, Site::Rewritten(first + index));
+    }
+    space.keep_taken(tid)?;
+    space.changed(&code)?;
+    for (address, bytes) in joined([pads, after].concat(), memory) {
+        // A place without its jump stops, and is rewritten then.
+        let _ = code.write(address, &bytes);
+    }
+    Some(())
+}
+
+/// What is to be written to one page is written at once, and with it what lies between and stays.
+fn joined(mut writes: Writes, memory: &impl Memory) -> Writes {
+    /// So much is no more work than another call.
+    const GAP: u64 = 1024;
+    writes.sort_unstable();
+    let mut out: Writes = Vec::new();
+    for (address, bytes) in writes {
+        if let Some((start, last)) = out.last_mut() {
+            let end = *start + last.len() as u64;
+            if end <= address
+                && address - end <= GAP
+                && let Some(between) = memory.bytes(end..address)
+            {
+                last.extend(between);
+                last.extend(bytes);
+                continue;
+            }
+        }
+        out.push((address, bytes));
+    }
+    out
+}
