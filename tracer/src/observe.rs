@@ -91,13 +91,26 @@ pub type FindTarget<'a> = &'a dyn Fn(i32) -> model::KillTarget;
 /// What is known of a call that was made before.
 #[derive(Debug, Clone, Copy)]
 pub struct Passed<'a> {
-    /// The path that it named.
-    pub path: &'a Text,
+    /// The path that it named, where that is not to be read now.
+    pub path: Option<&'a Text>,
     /// Of the descriptor that this is relative to: the file that was opened as it, when that may be
     /// closed by now.
     pub opened: Option<&'a Text>,
     /// What the kernel answered.
     pub result: Option<i64>,
+    /// What was there before it, where that was looked at.
+    pub before: Option<Before>,
+    /// Whether regular files may have been removed since, and nothing else.
+    pub removed: bool,
+}
+
+/// What was there before a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File,
 }
 
 impl Passed<'_> {
@@ -105,9 +118,11 @@ impl Passed<'_> {
     /// have made or removed it meanwhile.
     fn found(&self, now: Option<FileKind>) -> Option<FileKind> {
         const NONE: i64 = -(libc::ENOENT as i64);
-        match (self.result, now) {
-            (Some(NONE), _) => Some(FileKind::Absent),
-            (Some(0..), Some(FileKind::Absent)) => None,
+        match (self.before, self.result, now) {
+            (Some(Before::Absent), ..) => Some(FileKind::Absent),
+            (Some(Before::File), ..) => Some(FileKind::File),
+            (None, Some(NONE), _) => Some(FileKind::Absent),
+            (None, Some(0..), Some(FileKind::Absent)) => self.removed.then_some(FileKind::File),
             _ => now,
         }
     }
@@ -144,9 +159,9 @@ pub fn observe(
     observation.files.reserve_exact(plan.files.len());
     for file in plan.files {
         let path = match (passed, event.args[file.param]) {
-            (Some(passed), _) => passed.path.clone(),
-            (None, 0) => continue,
-            (None, pointer) => match memory::read_string(event.tid, pointer, memory::PATH_MAX) {
+            (Some(Passed { path: Some(path), .. }), _) => (*path).clone(),
+            (_, 0) => continue,
+            (_, pointer) => match memory::read_string(event.tid, pointer, memory::PATH_MAX) {
                 Ok(path) => path,
                 Err(errno) => {
                     observation.note(errno);
@@ -196,7 +211,11 @@ impl Observation {
             _ => namer.place(base, path, follow, asks),
         };
         let Ok(mut place) = place else { return };
-        place.found = passed.map_or(place.found, |passed| passed.found(place.found));
+        let then = passed.map_or(place.found, |passed| passed.found(place.found));
+        if then != place.found {
+            // Whose that was is not whose this is.
+            (place.found, place.owner) = (then, None);
+        }
         // Opening a directory to read it is listing it.
         if place.found == Some(FileKind::Directory) && open_flags.is_some() {
             for access in &mut accesses {
@@ -379,12 +398,19 @@ mod tests {
     fn what_was_there_at_a_call_is_not_what_others_made_or_removed_since() {
         let path = Text::from("x");
         let (file, absent) = (Some(FileKind::File), Some(FileKind::Absent));
-        let found = |result, now| Passed { path: &path, opened: None, result }.found(now);
+        let then = |before, removed, result, now| {
+            let passed = Passed { path: Some(&path), opened: None, result, before, removed };
+            passed.found(now)
+        };
+        let found = |result, now| then(None, false, result, now);
         assert_eq!(found(Some(-2), file), absent);
         assert_eq!(found(Some(-2), None), absent);
         assert_eq!(found(Some(0), absent), None);
         assert_eq!(found(Some(0), file), file);
         assert_eq!(found(Some(-13), absent), absent);
         assert_eq!(found(None, file), file);
+        assert_eq!(then(None, true, Some(0), absent), file);
+        assert_eq!(then(Some(Before::Absent), false, Some(3), file), absent);
+        assert_eq!(then(Some(Before::File), true, Some(0), absent), file);
     }
 }

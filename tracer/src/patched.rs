@@ -65,7 +65,7 @@ impl Engine<'_> {
         {
             return Entry::Skip;
         }
-        match patcher.prepare(event, process, &self.recorder) {
+        match patcher.prepare(event, process, &mut self.recorder) {
             Next::Again => return Entry::Anew,
             Next::Ended(wait) => {
                 self.over(tid, wait);

@@ -235,24 +235,39 @@ impl Plan {
         }
     }
 
-    /// The path that a call looks at, when that is all it does: no file becomes another one by it. What
-    /// it saw can be read as well a while later, if no other call has changed it since.
+    /// The path that a call looks at, when that is all it does: no file becomes another one by it, except
+    /// that a name of a regular file is made or removed. What it saw can be read as well a while later, if
+    /// no other call has changed it since.
     pub fn names(&self, args: &[u64; 6]) -> Option<Named> {
-        /// An open with one of these makes or empties a file; O_TMPFILE without its O_DIRECTORY.
-        const MAKES: u64 = (libc::O_CREAT | libc::O_TRUNC | 0o20000000) as u64;
         let name = self.sysno.name()?;
         let (_, output) = LOOKS.iter().find(|(look, _)| *look == name)?;
         let [file] = self.files else { return None };
-        if self.open_flags.is_some_and(|flags| args[flags.index] & MAKES != 0) {
+        let params = self.sysno.call().map_or(&[][..], |call| call.params);
+        let flags = self.open_flags.map_or(0, |flags| args[flags.index]);
+        let is_mode = |param: &Param| param.kind == Kind::Mode;
+        let mode = params.iter().position(is_mode).filter(|_| flags & libc::O_CREAT as u64 != 0);
+        let change = match mode {
+            // O_TMPFILE without its O_DIRECTORY: that makes no name.
+            _ if flags & 0o20000000 != 0 => return None,
+            // Who made it may read and write it: see patch/look.rs.
+            Some(mode) if args[mode] & OWNERS != OWNERS => return None,
+            Some(mode) => Some((Change::Makes, Some(mode))),
+            None if name.starts_with("unlink") => Some((Change::Removes, None)),
+            None => None,
+        };
+        if change == Some((Change::Removes, None)) && self.at_flags.is_some_and(|at| args[at] != 0)
+        {
             return None;
         }
-        let params = self.sysno.call().map_or(&[][..], |call| call.params);
         let path = file.param;
         let output = output.map(|behind| path + behind);
         let opens = self.open_flags.is_some();
-        Some(Named { path, base: base_argument(params, path), output, opens })
+        Some(Named { path, base: base_argument(params, path), output, opens, change })
     }
 }
+
+/// S_IRUSR and S_IWUSR.
+pub const OWNERS: u64 = 0o600;
 
 /// The argument with the descriptor that a path argument may be relative to: the nearest before it.
 pub fn base_argument(params: &[Param], path: usize) -> Option<usize> {
@@ -271,6 +286,17 @@ pub struct Named {
     pub output: Option<usize>,
     /// Whether its result is a descriptor.
     pub opens: bool,
+    /// How it changes what has that name, and the argument with the mode that a file is made with.
+    pub change: Option<(Change, Option<usize>)>,
+}
+
+/// How a call changes which names there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It makes a regular file where nothing is.
+    Makes,
+    /// It removes what is no directory.
+    Removes,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All
@@ -306,9 +332,9 @@ const PLAIN: [&str; 130] = [
     "msgrcv", "msgsnd", "semop", "semtimedop",
 ];
 
-/// Calls that look at the file which a path names, and change nothing; and how far behind the path they
-/// have the address that they write to.
-const LOOKS: [(&str, Option<usize>); 16] = [
+/// Calls that look at the file which a path names, and change nothing but that name; and how far behind the
+/// path they have the address that they write to.
+const LOOKS: [(&str, Option<usize>); 18] = [
     ("access", None),
     ("faccessat", None),
     ("faccessat2", None),
@@ -325,6 +351,8 @@ const LOOKS: [(&str, Option<usize>); 16] = [
     ("stat", Some(1)),
     ("statfs", Some(1)),
     ("statx", Some(3)),
+    ("unlink", None),
+    ("unlinkat", None),
 ];
 
 fn mask(bits: u32) -> u64 {

@@ -469,6 +469,15 @@ impl Recorder {
         self.processes.contains_key(&tid)
     }
 
+    /// Who a process is to the file system.
+    pub fn files_user(&mut self, process: i32) -> Option<u32> {
+        let state = self.processes.get_mut(&process)?;
+        if state.credentials.is_none() {
+            state.credentials = credentials(process, process, &mut self.users);
+        }
+        state.credentials.as_ref().map(|who| who.users.files)
+    }
+
     /// The number of the program that a process runs.
     pub fn runs(&self, process: i32) -> Option<usize> {
         self.processes.get(&process).map(|state| state.program)

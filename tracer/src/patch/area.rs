@@ -51,16 +51,24 @@ pub const OPENED: u64 = MEANT + DESCRIPTORS as u64 / 8;
 pub const TAKEN: u64 = OPENED + DESCRIPTORS as u64 / 8;
 /// How many they are: a program has sites in its loader, in its libraries and of its own.
 pub const TAKEN_MAX: usize = 4;
+/// What the kernel says of a file that is looked at before it is removed: `struct stat`.
+pub const SCRATCH: u64 = TAKEN + 16 * TAKEN_MAX as u64;
+/// Whose files the process may remove without a stop: its user in the file system.
+pub const USER: u64 = SCRATCH + 144;
+/// Nobody is this one.
+pub const NO_USER: u32 = u32::MAX;
 /// For how many descriptors there are bits.
 pub const DESCRIPTORS: u32 = 1024;
 const COUNTERS: u64 = WRITABLE + 0x1000;
 /// Where calls with paths are recorded.
-pub const RING: u64 = COUNTERS + BLOCKS * VARIANTS * 8;
+pub const RING: u64 = COUNTERS + (BLOCKS + 1) * VARIANTS * 8;
 /// How many bytes there are for them.
 pub const RING_SIZE: u64 = 0x4_0000;
 const END: u64 = RING + RING_SIZE;
 /// How many sites there is room for.
-pub const BLOCKS: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE);
+pub const BLOCKS: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE) - 1;
+/// The room behind them is for what stubs do before some calls (`look.rs`).
+pub const LOOKS_BLOCK: usize = BLOCKS as usize;
 /// How many sorts of calls of one site can pass.
 pub const VARIANTS: u64 = 16;
 /// The stub for one sort of call fits into this many bytes. Two stubs of a site differ in one byte
@@ -132,9 +140,10 @@ mod tests {
         assert_eq!(owner(SLOTS), None);
         assert_eq!(owner(STUBS - 1), None);
         assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
-        assert!(counter(last, 15) + 8 == RING);
+        assert!(counter(LOOKS_BLOCK, 15) + 8 == RING);
+        assert_eq!(owner(stub(LOOKS_BLOCK, 15)), Some((LOOKS_BLOCK, 15)));
         const { assert!(TAILS + 3 * TAIL_SIZE <= NUMBER) };
-        const { assert!(TAKEN + 16 * TAKEN_MAX as u64 <= COUNTERS && TAKEN.is_multiple_of(8)) };
+        const { assert!(USER + 4 <= COUNTERS && SCRATCH.is_multiple_of(8)) };
         const { assert!(AREA.end <= 0x7fff_8000) };
     }
 

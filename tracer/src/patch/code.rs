@@ -139,6 +139,22 @@ impl Code {
         Some(())
     }
 
+    /// Jumps away unless all `bits` are set in an argument's lower half; uses rcx.
+    pub fn jump_unless_set(&mut self, argument: usize, bits: u32) -> Option<Jump> {
+        let (high, register) = *ARGUMENTS.get(argument)?;
+        // mov REGISTER,%ecx; not %ecx; test $BITS,%ecx
+        self.put(&[0x40 | high << 2, 0x89, 0xc1 | register << 3, 0xf7, 0xd1]);
+        self.put_with(&[0xf7, 0xc1], u64::from(bits));
+        Some(self.jump_if(If::NotEqual))
+    }
+
+    /// `mov DISPLACEMENT(%rbx),REGISTER` of an argument, all of it.
+    pub fn load_argument(&mut self, argument: usize, displacement: u64) -> Option<()> {
+        let (high, register) = *ARGUMENTS.get(argument)?;
+        self.put_with(&[0x48 | high << 2, 0x8b, 0x83 | register << 3], displacement);
+        Some(())
+    }
+
     /// `mov REGISTER,DISPLACEMENT(%rbx)` of an argument, all of it.
     pub fn store_argument(&mut self, argument: usize, displacement: u64) -> Option<()> {
         let (high, register) = *ARGUMENTS.get(argument)?;

@@ -8,6 +8,7 @@ mod area;
 mod code;
 mod function;
 mod inject;
+mod look;
 mod memory;
 mod pads;
 mod prepare;
@@ -90,6 +91,10 @@ pub struct Patcher {
     last: u64,
     /// In some space calls with paths passed.
     records: bool,
+    /// In some, they may have removed files.
+    removes: bool,
+    /// Whose files are removed so, if that is somebody's alone.
+    user: Option<replay::User>,
     /// The call that stopped did so because records depend on it: its place is as it should be.
     served: bool,
     /// The records of a process that goes on, to be read before anything else is looked at.
@@ -411,6 +416,8 @@ impl Patcher {
             return Next::Proceed;
         }
         let names = matches!(sort.manner, Manner::Names(_));
+        self.removes |= sort.removes();
+        let Some(space) = self.space(process) else { return Next::Proceed };
         if names && !(space.opened && self.takes_paths(process, recorder)) {
             return Next::Proceed;
         }
@@ -578,7 +585,11 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
     let number = event.sysno.number();
     if let Some(named) = plan.names(&event.args) {
         // Its other values are recorded with it; the flags of an open say that it is one of these.
-        let values = plan.open_flags.iter().map(in_register).collect::<Option<_>>()?;
+        let of_flags = |value: &&crate::plan::Value| {
+            plan.open_flags.is_some_and(|flags| flags.index == value.index)
+                || named.change.is_some() && plan.at_flags == Some(value.index)
+        };
+        let values = plan.values.iter().filter(of_flags).map(in_register).collect::<Option<_>>()?;
         let manner = Manner::Names(named);
         return Some(Sort { number, values, choice: None, clears: false, manner });
     }

@@ -69,7 +69,7 @@ impl Patcher {
     pub fn count(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) {}
 
     /// Nothing to prepare.
-    pub fn prepare(&mut self, _event: &Event, _process: i32, _recorder: &Recorder) -> Next {
+    pub fn prepare(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> Next {
         Next::Proceed
     }
 

@@ -87,7 +87,7 @@ impl Patcher {
 
     /// A call was stopped in a process whose code may be known: it is prepared, once all of that seems to be
     /// there.
-    pub fn prepare(&mut self, event: &Event, process: i32, recorder: &Recorder) -> Next {
+    pub fn prepare(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> Next {
         let Some(space) = self.space(process) else { return Next::Proceed };
         match space.due {
             Due::No => return Next::Proceed,
@@ -113,7 +113,7 @@ impl Patcher {
         Next::Proceed
     }
 
-    fn install(&mut self, tid: i32, process: i32, recorder: &Recorder) -> Option<()> {
+    fn install(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Option<()> {
         let mappings = procfs::mappings(tid).ok()?;
         let takes_paths = self.takes_paths(process, recorder);
         let space = self.spaces.get_mut(self.of.get(&process)?)?;
@@ -143,6 +143,7 @@ impl Patcher {
                 }
                 let stub = Stub::new(block, passing.len(), &known.moved, call, sort);
                 let Some(stub) = stub else { continue };
+                self.removes |= sort.removes();
                 passing.push(Passing { sort: sort.clone(), sysno: *sysno, stub, counted: 0 });
             }
             if passing.is_empty() {

@@ -9,6 +9,7 @@
 
 use super::{
     Patcher, area,
+    look::{self, LOOKS},
     memory::{self, Code},
     ring::{self, Reads, Record},
     space::{Ring, Space},
@@ -17,8 +18,9 @@ use super::{
 };
 use crate::{
     descriptors::clone_flags,
-    observe::{Event, Passed},
+    observe::{Before, Event, Passed},
     paths::is_of_process,
+    plan::Special,
     recorder::Recorder,
 };
 use libc::user_regs_struct;
@@ -34,6 +36,15 @@ static TAILS: LazyLock<Vec<Tail>> =
 const RBX: usize = 5 * 8;
 /// A process made with one of these works with what is its maker's.
 pub const SHARES: u64 = (libc::CLONE_THREAD | libc::CLONE_FILES | libc::CLONE_FS) as u64;
+
+/// Whose files the traced processes remove without a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// Those of this user, who they all are.
+    One(u32),
+    /// Nobody's, for they are several.
+    Several,
+}
 
 /// Where a process is whose ring is read.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +64,11 @@ impl Patcher {
         if !self.records {
             return;
         }
+        if self.space(process).is_some_and(|space| std::mem::take(&mut space.is_renamed)) {
+            self.ask_user(process, recorder);
+        }
         let plan = recorder.plan(event.sysno);
+        self.renames(event, process, plan.special);
         let reads = Reads::before(plan, &event.args);
         let looks = plan.names(&event.args).is_some();
         let moves = reads == Reads::All
@@ -110,7 +125,7 @@ impl Patcher {
     }
 
     /// Whether calls with paths of a process may pass; prepares it for that the first time.
-    pub fn takes_paths(&mut self, process: i32, recorder: &Recorder) -> bool {
+    pub fn takes_paths(&mut self, process: i32, recorder: &mut Recorder) -> bool {
         let Some(space) = self.space(process) else { return false };
         match space.ring {
             Ring::Closed => return false,
@@ -132,7 +147,46 @@ impl Patcher {
             && write_tails(process).is_some();
         space.ring = if may { Ring::Read(0) } else { Ring::Closed };
         self.records |= may;
+        if may {
+            self.ask_user(process, recorder);
+        }
         may
+    }
+
+    /// Another user, or another name space for users: who removes which files is asked again.
+    fn renames(&mut self, event: &Event, process: i32, special: Special) {
+        let is_clone = matches!(event.sysno.name(), Some("clone" | "clone3"));
+        let new_users = libc::CLONE_NEWUSER as u64;
+        match special {
+            Special::ChangesCredentials => {
+                let Some(space) = self.space(process) else { return };
+                space.is_renamed = true;
+                let _ = memory::write_data(process, area::USER, &area::NO_USER.to_le_bytes());
+            }
+            Special::ChangesView => self.are_several(),
+            _ if is_clone && clone_flags(event) & new_users != 0 => self.are_several(),
+            _ => {}
+        }
+    }
+
+    /// Says in the program's memory who it is, whose files it may remove.
+    fn ask_user(&mut self, process: i32, recorder: &mut Recorder) {
+        match (self.user, recorder.files_user(process)) {
+            (None, Some(user)) => self.user = Some(User::One(user)),
+            (Some(User::One(known)), Some(user)) if known == user => {}
+            _ => return self.are_several(),
+        }
+        if let Some(User::One(user)) = self.user {
+            let _ = memory::write_data(process, area::USER, &user.to_le_bytes());
+        }
+    }
+
+    fn are_several(&mut self) {
+        self.user = Some(User::Several);
+        let recording = self.spaces.values().filter(|space| space.ring != Ring::Unused);
+        for &process in recording.flat_map(|space| &space.members) {
+            let _ = memory::write_data(process, area::USER, &area::NO_USER.to_le_bytes());
+        }
     }
 
     /// A call was recorded at its stop: a process that begins to work where files come and go by
@@ -187,6 +241,7 @@ impl Patcher {
 
     /// Records what passed since the last time. Whether that is why the process stopped.
     fn read(&mut self, process: i32, stands: Stands, recorder: &mut Recorder) -> bool {
+        let removed = self.removes;
         let Some(space) = self.space(process) else { return false };
         let Ring::Read(read) = space.ring else { return false };
         let bytes = match ring::since(process, read) {
@@ -198,7 +253,7 @@ impl Patcher {
             }
             Err(_) => return false,
         };
-        let Some(done) = replay_all(space, process, &bytes, recorder) else {
+        let Some(done) = replay_all(space, process, &bytes, removed, recorder) else {
             self.spoilt(process, recorder);
             return false;
         };
@@ -236,8 +291,9 @@ impl Patcher {
     /// Records what was set aside. Before anything else that stopped is looked at.
     pub fn catch_up(&mut self, recorder: &mut Recorder) {
         let Some((process, bytes)) = self.aside.take() else { return };
+        let removed = self.removes;
         let Some(space) = self.space(process) else { return };
-        if replay_all(space, process, &bytes, recorder).is_none() {
+        if replay_all(space, process, &bytes, removed, recorder).is_none() {
             self.spoilt(process, recorder);
         }
     }
@@ -302,7 +358,8 @@ impl Patcher {
         let Some(saved) = ring::saved(event.tid, rbx as u64) else { return false };
         let Some(call) = call_of(space, saved.owner) else { return false };
         let call = call.event(event.tid, event.args);
-        recorder.passed_by(&call, None, result(saved.result));
+        let passed = before(saved.before, result(saved.result));
+        recorder.passed_by(&call, passed, result(saved.result));
         self.follow(process, recorder);
         self.take_back(process, rbx as u64, recorder);
         true
@@ -318,11 +375,13 @@ impl Patcher {
         recorder: &mut Recorder,
     ) -> bool {
         let Some(space) = self.space(process) else { return false };
+        let looks = LOOKS.iter().find_map(|look| look.stage(rip));
         let in_stub = area::owner(rip).and_then(|(block, variant)| {
             let passing = space.blocks.get(block)?.passing.get(variant)?;
             passing.stub.records_at(rip)
         });
         let stage = match in_stub {
+            _ if looks.is_some() => None,
             Some(false) => None,
             Some(true) => Some(Stage::Returned),
             None => match TAILS.iter().find_map(|tail| tail.stage(rip)) {
@@ -336,11 +395,20 @@ impl Patcher {
             regs.rip = regs.rcx;
             return ptrace::setregs(pid, regs).is_ok();
         }
+        if looks == Some(look::Stage::Refused) {
+            let Some(address) = space.place(regs.rcx) else { return false };
+            regs.rip = address;
+            return ptrace::setregs(pid, regs).is_ok();
+        }
         let offset = regs.rbx;
         let Some(saved) = ring::saved(tid, offset) else { return false };
         let Some(call) = call_of(space, saved.owner) else { return false };
         // Read already, by what another process was about to do.
         let is_read = matches!(space.ring, Ring::Read(read) if read > offset);
+        if looks == Some(look::Stage::Looks) {
+            [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = saved.arguments;
+            regs.rax = saved.result as u64;
+        }
         let event = call.event(tid, arguments(&regs));
         let answer = if stage == Some(Stage::Returned) { regs.rax as i64 } else { saved.result };
         regs.rbx = saved.rbx;
@@ -350,7 +418,8 @@ impl Patcher {
             Some(_) => regs.rax = answer as u64,
         }
         if matches!(stage, Some(Stage::Returned | Stage::Storing)) && !is_read {
-            recorder.passed_by(&event, None, result(answer));
+            let passed = before(saved.before, result(answer));
+            recorder.passed_by(&event, passed, result(answer));
         }
         if stage != Some(Stage::Stopped) && !is_read {
             self.take_back(process, offset, recorder);
@@ -364,11 +433,12 @@ fn replay_all(
     space: &mut Space,
     process: i32,
     bytes: &[u8],
+    removed: bool,
     recorder: &mut Recorder,
 ) -> Option<u64> {
     // A descriptor that a record means is what it was.
     recorder.descriptors_stand(true);
-    let done = replay_each(space, process, bytes, recorder);
+    let done = replay_each(space, process, bytes, removed, recorder);
     recorder.descriptors_stand(false);
     done
 }
@@ -377,6 +447,7 @@ fn replay_each(
     space: &mut Space,
     process: i32,
     bytes: &[u8],
+    removed: bool,
     recorder: &mut Recorder,
 ) -> Option<u64> {
     let mut done = 0;
@@ -392,7 +463,9 @@ fn replay_each(
         };
         let path = Text::from(record.path());
         let result = result(record.result());
-        let passed = call.names.then_some(Passed { path: &path, opened, result });
+        let before = record.before();
+        let passed = Passed { path: Some(&path), opened, result, before, removed };
+        let passed = call.names.then_some(passed);
         let at = recorder.passed_by(&event, passed, result);
         let at = if call.names { at } else { opened.cloned() };
         if let (Some(at), Ok(fd @ 0..)) = (at, i32::try_from(record.result())) {
@@ -439,6 +512,12 @@ fn result(answer: i64) -> Option<i64> {
     (!again.contains(&answer) && answer != none).then_some(answer)
 }
 
+/// What is known of a call whose path is read now, where it was looked at what was there before.
+fn before(before: Option<Before>, result: Option<i64>) -> Option<Passed<'static>> {
+    let passed = Passed { path: None, opened: None, result, before, removed: false };
+    before.is_some().then_some(passed)
+}
+
 fn arguments(regs: &user_regs_struct) -> [u64; 6] {
     [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]
 }
@@ -447,6 +526,9 @@ fn write_tails(process: i32) -> Option<()> {
     let code = Code::of(process).ok()?;
     for (path, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
         code.write(tail::address(path)?, &tail.code).ok()?;
+    }
+    for look in &*LOOKS {
+        code.write(look.address(), &look.code).ok()?;
     }
     Some(())
 }

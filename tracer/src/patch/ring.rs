@@ -5,7 +5,7 @@ use super::{
     area::{self, RING, RING_SIZE},
     memory::write_data,
 };
-use crate::plan::Plan;
+use crate::{observe::Before, plan::Plan};
 use supervisor::memory;
 
 /// A record has this many bytes.
@@ -20,8 +20,10 @@ pub const RETURN: u64 = 16;
 pub const RESULT: u64 = 24;
 /// The six arguments.
 pub const ARGUMENTS: u64 = 32;
+/// The mode of what was there before the call, or 0, where that was looked at.
+pub const LOOKED: u64 = 80;
 /// The path, with its NUL.
-pub const PATH: u64 = 80;
+pub const PATH: u64 = 88;
 /// How many bytes of it there is room for.
 pub const PATH_SIZE: u64 = RECORD - PATH;
 /// Its call has not returned, or its path is not there yet.
@@ -30,7 +32,9 @@ pub const UNFINISHED: u32 = 1 << 31;
 pub const BELOW_OPENED: u32 = 1 << 30;
 /// Its result is a descriptor.
 pub const OPENS: u32 = 1 << 29;
-const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS;
+/// It was looked at what was there before.
+pub const LOOKS: u32 = 1 << 28;
+const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS | LOOKS;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +60,16 @@ impl<'a> Record<'a> {
     /// Whether an earlier record opened the descriptor that its path is relative to.
     pub fn is_below_opened(self) -> bool {
         self.word(ID) as u32 & BELOW_OPENED != 0
+    }
+
+    /// What was there before the call, where that was looked at.
+    pub fn before(self) -> Option<Before> {
+        let is_there = self.word(LOOKED) as u32 != 0;
+        (self.word(ID) as u32 & LOOKS != 0).then_some(if is_there {
+            Before::File
+        } else {
+            Before::Absent
+        })
     }
 
     /// The arguments.
@@ -172,6 +186,10 @@ pub struct Saved {
     pub rbx: u64,
     /// The kernel's answer, where it is there already.
     pub result: i64,
+    /// The arguments, where they are.
+    pub arguments: [u64; 6],
+    /// What was there before, where that was looked at.
+    pub before: Option<Before>,
 }
 
 /// Reads it, from the record at `offset`.
@@ -183,7 +201,13 @@ pub fn saved(tid: i32, offset: u64) -> Option<Saved> {
     memory::read(tid, RING + offset, &mut bytes).ok()?;
     let record = Record(&bytes);
     let owner = owner(record.word(ID) as u32);
-    Some(Saved { owner, rbx: record.word(OLD_RBX), result: record.result() })
+    Some(Saved {
+        owner,
+        rbx: record.word(OLD_RBX),
+        result: record.result(),
+        arguments: record.arguments(),
+        before: record.before(),
+    })
 }
 
 /// What the record of a call depends on that another call changes.
@@ -203,7 +227,8 @@ impl Reads {
         match plan.sysno.name() {
             _ if plan.ends().is_some() => Reads::Own,
             Some("mmap" | "munmap" | "mprotect" | "mremap") => Reads::Nothing,
-            _ if plan.is_plain() || plan.names(args).is_some() => Reads::Nothing,
+            _ if plan.is_plain() => Reads::Nothing,
+            _ if plan.names(args).is_some_and(|named| named.change.is_none()) => Reads::Nothing,
             _ => Reads::All,
         }
     }

@@ -86,6 +86,8 @@ pub struct Space {
     pub closed: bool,
     /// What is read of its ring.
     pub ring: Ring,
+    /// Its process may be somebody else by now.
+    pub is_renamed: bool,
     /// It was emptied while the process went on: what its records opened and meant still counts.
     pub emptied: bool,
     /// Another process may have moved what its records opened: it stops at its next path.

@@ -54,6 +54,10 @@
 //!         mov  %ecx,%ebx
 //!         add  $RECORD,%ecx
 //!         mov  %ecx,HEAD
+//!         movq $3f,RETURN(%rbx)       does it make or remove a name?
+//!         jmp  look                   (`look.rs`)
+//!         jmp  original
+//! 3:
 //!         syscall
 //!         mov  $return,%rcx
 //!         jmp  tail                   (`tail.rs`)
@@ -62,9 +66,9 @@
 use super::{
     area,
     code::{Bit, Code, If, Jump},
-    ring, tail,
+    look, ring, tail,
 };
-use crate::plan::Named;
+use crate::plan::{Change, Named, OWNERS};
 use std::ops::Range;
 
 /// Where in a stub the bits of its choice lie.
@@ -110,6 +114,12 @@ impl Sort {
         let (own, of) = (self.choice.as_ref()?, other.choice.as_ref()?.of);
         let choice = Choice { of: own.of | of, ..*own };
         (choice != *own).then(|| Sort { choice: Some(choice), ..self.clone() })
+    }
+
+    /// Whether files are removed by it.
+    pub fn removes(&self) -> bool {
+        let removes = |named: &Named| matches!(named.change, Some((Change::Removes, _)));
+        matches!(&self.manner, Manner::Names(named) if removes(named))
     }
 }
 
@@ -181,7 +191,15 @@ struct Ways {
     /// On which it is counted.
     counts: Option<Way>,
     /// On which it is recorded, and from where on rbx has the place of the record.
-    records: Option<(u64, Way)>,
+    records: Option<(Taken, Way)>,
+}
+
+/// Where a stub has taken a record.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    at: u64,
+    /// The jump at which it was given back.
+    refused: Option<u64>,
 }
 
 /// The call that passes, and what follows it.
@@ -209,7 +227,7 @@ impl Ways {
         &mut self,
         code: &mut Code,
         path: Option<usize>,
-        take: impl FnOnce(&mut Code) -> Option<u64>,
+        take: impl FnOnce(&mut Code) -> Option<Taken>,
     ) -> Option<()> {
         let takes = take(code)?;
         let syscall = code.here();
@@ -317,8 +335,9 @@ impl Stub {
     /// Whether a thread at `address` holds the place of a record in rbx; and whether it has made its
     /// call.
     pub fn records_at(&self, address: u64) -> Option<bool> {
-        let (takes, way) = self.ways.records.as_ref()?;
-        (*takes..way.back.end).contains(&address).then_some(address > way.syscall)
+        let (taken, way) = self.ways.records.as_ref()?;
+        let holds = (taken.at..way.back.end).contains(&address) && taken.refused != Some(address);
+        holds.then_some(address > way.syscall)
     }
 
     /// Where a thread at `address` in this stub would stand without it.
@@ -408,7 +427,7 @@ fn begin_named(
     (block, variant): (usize, usize),
     named: Named,
     stops: &mut Vec<Jump>,
-) -> Option<u64> {
+) -> Option<Taken> {
     // Some calls name what a descriptor is by no path at all.
     code.test_argument(named.path)?;
     stops.push(code.jump_if(If::Equal));
@@ -417,12 +436,25 @@ fn begin_named(
         code.compare_arguments(named.path, output)?;
         stops.push(code.jump_if(If::Equal));
     }
+    if let Some((_, Some(mode))) = named.change {
+        stops.push(code.jump_unless_set(mode, OWNERS as u32)?);
+    }
     let opens = if named.opens { ring::OPENS } else { 0 };
-    begin_record(code, ring::id(block, variant) | opens, stops);
+    let looks = if named.change.is_some() { ring::LOOKS } else { 0 };
+    begin_record(code, ring::id(block, variant) | opens | looks, stops);
     if let Some(base) = named.base {
         mean(code, base, stops)?;
     }
-    Some(take_record(code))
+    let at = take_record(code);
+    let Some((change, _)) = named.change else { return Some(Taken { at, refused: None }) };
+    // movq $LOOKED,RETURN(%rbx); jmp look
+    code.put_with(&[0x48, 0xc7, 0x83], area::RING + ring::RETURN);
+    let looked = code.here() + 4 + 5 + look::REFUSED;
+    code.put(&(looked as u32).to_le_bytes());
+    code.jump_near(None, look::address(named.path, change)?);
+    let refused = code.here();
+    stops.push(code.jump());
+    Some(Taken { at, refused: Some(refused) })
 }
 
 /// The same for one that copies a descriptor, when an earlier record opened it.
@@ -432,13 +464,13 @@ fn begin_copy(
     descriptor: usize,
     others: &mut Vec<Jump>,
     stops: &mut Vec<Jump>,
-) -> Option<u64> {
+) -> Option<Taken> {
     compare_with_last_bit(code, descriptor)?;
     others.push(code.jump_if(If::Above));
     code.bit_of_argument(Bit::Test, descriptor, area::OPENED)?;
     others.push(code.jump_if(If::NotBelow));
     begin_record(code, ring::id(block, variant) | ring::OPENS | ring::BELOW_OPENED, stops);
-    Some(take_record(code))
+    Some(Taken { at: take_record(code), refused: None })
 }
 
 fn begin_record(code: &mut Code, id: u32, stops: &mut Vec<Jump>) {

@@ -1,0 +1,204 @@
+//! What a stub does before a call that makes or removes a name: it looks at what is there, for afterwards
+//! nobody can. All stubs share it: once for each argument that the path can be, and each kind of change.
+//!
+//! ```text
+//! start:  mov  %rax,RESULT(%rbx)      rbx: where the record lies in the ring
+//!         mov  %rdi,ARGUMENTS(%rbx)   and the others
+//! own:    mov  %rdi,%rsi              (unless the call has both of these itself)
+//!         mov  $AT_FDCWD,%edi
+//!         mov  $SCRATCH,%edx
+//!         mov  $NOFOLLOW,%r10d
+//!         mov  $NEWFSTATAT,%eax
+//!         syscall
+//!         cmp  $-ENOENT,%rax          nothing,
+//!         je   absent
+//!         test %eax,%eax
+//!         jne  refuse
+//!         mov  MODE,%ecx              or a file that is no directory and no link, ...
+//!         mov  %ecx,LOOKED(%rbx)
+//!         and  $BITS,%ecx
+//!         cmp  $WANTED,%ecx
+//!         jne  refuse
+//!         mov  USER,%ecx              ... of which nobody else is the owner, where it is removed
+//!         cmp  OWNER,%ecx
+//!         jne  refuse
+//! good:   its arguments again
+//!         mov  RETURN(%rbx),%rcx
+//!         jmp  *%rcx
+//! absent: movl $0,LOOKED(%rbx)
+//!         jmp  good
+//! refuse: its arguments again
+//!         mov  RETURN(%rbx),%rcx
+//!         sub  $REFUSED,%rcx
+//!         mov  %ebx,HEAD              the record is taken back
+//!         mov  OLD_RBX(%rbx),%rbx
+//! over:   jmp  *%rcx
+//! ```
+//!
+//! What is refused stops at the site's own call, as it would without. A file is removed so only when its
+//! owner is who asks, and may read and write it: then no record that named it before, and is read
+//! afterwards, could have said that this took a capability.
+
+use super::{
+    area::{self, RING},
+    code::{Code, If},
+    ring,
+};
+use crate::plan::Change;
+use std::sync::LazyLock;
+
+/// For which arguments and changes there is one.
+const KINDS: [(usize, Change); 4] =
+    [(0, Change::Makes), (0, Change::Removes), (1, Change::Makes), (1, Change::Removes)];
+/// Of `struct stat`: where st_mode and st_uid lie, and all of it (asm/stat.h).
+const MODE: u64 = area::SCRATCH + 24;
+const OWNER: u64 = area::SCRATCH + 28;
+const ABSENT: u8 = -libc::ENOENT as u8;
+/// How long the jump is to which the stub comes back when the call is refused: it lies before the place to
+/// which it comes back else.
+pub const REFUSED: u64 = 5;
+
+/// All of them.
+pub static LOOKS: LazyLock<Vec<Look>> = LazyLock::new(|| {
+    KINDS.into_iter().filter_map(|(path, change)| Look::new(path, change)).collect()
+});
+
+/// One of them, and what stands where in it.
+#[derive(Debug)]
+pub struct Look {
+    /// Its code.
+    pub code: Vec<u8>,
+    start: u64,
+    /// From where on the call's arguments are in the record.
+    own: u64,
+    /// The last jump back: all is as it was.
+    over: u64,
+}
+
+/// How far a thread has come that stands in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its registers are its own, but for rbx.
+    Begins,
+    /// Its arguments, and rax, are in the record.
+    Looks,
+    /// It is on its way to its own call; rcx says where it goes on.
+    Refused,
+}
+
+/// Where the code for a path in this argument lies.
+pub fn address(path: usize, change: Change) -> Option<u64> {
+    let at = KINDS.iter().position(|kind| *kind == (path, change))?;
+    Some(area::stub(area::LOOKS_BLOCK, at))
+}
+
+impl Look {
+    fn new(path: usize, change: Change) -> Option<Look> {
+        let start = address(path, change)?;
+        let mut code = Code::at(start);
+        code.put_with(&[0x48, 0x89, 0x83], RING + ring::RESULT);
+        for argument in 0..6 {
+            code.store_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
+        }
+        let own = code.here();
+        if path == 0 {
+            code.put(&[0x48, 0x89, 0xfe]);
+            code.put_with(&[0xbf], libc::AT_FDCWD as u64);
+        }
+        code.put_with(&[0xba], area::SCRATCH);
+        let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+        code.put_with(&[0x41, 0xba], flags as u64);
+        code.put_with(&[0xb8], libc::SYS_newfstatat as u64);
+        code.put(&[0x0f, 0x05]);
+        code.put(&[0x48, 0x83, 0xf8, ABSENT]);
+        let absent = code.jump_if(If::Equal);
+        code.put(&[0x85, 0xc0]);
+        let mut refused = vec![code.jump_if(If::NotEqual)];
+        code.put_with(&[0x8b, 0x0c, 0x25], MODE);
+        code.put_with(&[0x89, 0x8b], RING + ring::LOOKED);
+        let of_owner = match change {
+            Change::Makes => 0,
+            Change::Removes => libc::S_IRUSR | libc::S_IWUSR,
+        };
+        code.put_with(&[0x81, 0xe1], u64::from(libc::S_IFMT | of_owner));
+        code.put_with(&[0x81, 0xf9], u64::from(libc::S_IFREG | of_owner));
+        refused.push(code.jump_if(If::NotEqual));
+        if change == Change::Removes {
+            code.put_with(&[0x8b, 0x0c, 0x25], area::USER);
+            code.put_with(&[0x3b, 0x0c, 0x25], OWNER);
+            refused.push(code.jump_if(If::NotEqual));
+        }
+        let good = code.here();
+        restore(&mut code)?;
+        code.put(&[0xff, 0xe1]);
+        code.land(absent);
+        code.put_with(&[0xc7, 0x83], RING + ring::LOOKED);
+        code.put(&[0; 4]);
+        code.jump_near(None, good);
+        refused.into_iter().for_each(|jump| code.land(jump));
+        restore(&mut code)?;
+        code.put(&[0x48, 0x83, 0xe9, REFUSED as u8]);
+        code.put_with(&[0x89, 0x1c, 0x25], area::HEAD);
+        code.put_with(&[0x48, 0x8b, 0x9b], RING + ring::OLD_RBX);
+        let over = code.here();
+        code.put(&[0xff, 0xe1]);
+        Some(Look { code: code.bytes, start, own, over })
+    }
+
+    /// Where it is to lie.
+    pub fn address(&self) -> u64 {
+        self.start
+    }
+
+    /// How far a thread at `address` has come.
+    pub fn stage(&self, address: u64) -> Option<Stage> {
+        let end = self.over + 2;
+        (self.start..end).contains(&address).then(|| match address {
+            at if at <= self.own => Stage::Begins,
+            at if at < self.over => Stage::Looks,
+            _ => Stage::Refused,
+        })
+    }
+}
+
+/// The registers that the look has used, rax, and in rcx where to go on.
+fn restore(code: &mut Code) -> Option<()> {
+    for argument in 0..4 {
+        code.load_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
+    }
+    code.put_with(&[0x48, 0x8b, 0x83], RING + ring::RESULT);
+    code.put_with(&[0x48, 0x8b, 0x8b], RING + ring::RETURN);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
+
+    #[test]
+    fn looks_are_whole_instructions_that_stay_within_and_may_call() {
+        assert_eq!(LOOKS.len(), KINDS.len());
+        for look in &*LOOKS {
+            assert!(look.code.len() as u64 <= area::VARIANT_SIZE, "{}", look.code.len());
+            let decoder = Decoder::with_ip(64, &look.code, look.start, DecoderOptions::NONE);
+            let (mut starts, mut targets) = (Vec::new(), Vec::new());
+            for instruction in decoder {
+                assert_ne!(instruction.mnemonic(), Mnemonic::INVALID);
+                starts.push(instruction.ip());
+                if let FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch =
+                    instruction.flow_control()
+                {
+                    targets.push(instruction.near_branch_target());
+                }
+            }
+            assert!(targets.iter().all(|target| starts.contains(target)), "{targets:x?}");
+            assert!(starts.contains(&look.own) && starts.contains(&look.over));
+            assert_eq!(look.stage(look.start), Some(Stage::Begins));
+            assert_eq!(look.stage(look.own + 3), Some(Stage::Looks));
+            assert_eq!(look.stage(look.over), Some(Stage::Refused));
+            assert_eq!(look.stage(look.over + 2), None);
+            assert!(area::owner(look.start).is_some(), "the filter lets its call pass");
+        }
+    }
+}
