@@ -206,6 +206,11 @@ impl Plan {
         self.is_of_range() && (self.special != Special::Map || args[3] & fixed as u64 != 0)
     }
 
+    /// Whether it gives the file that a descriptor is to somebody else, or to whom it belongs already.
+    pub fn gives(&self) -> bool {
+        self.sysno.name() == Some("fchown") && self.values.is_empty()
+    }
+
     /// The argument of a plain call whose value is mostly another one, of few that are small.
     pub fn varies(&self) -> Option<usize> {
         (self.sysno.name() == Some("rt_sigaction")).then_some(0)
@@ -297,6 +302,8 @@ pub enum Change {
     Makes,
     /// It removes what is no directory.
     Removes,
+    /// It gives away what a descriptor is: no name changes.
+    Gives,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All

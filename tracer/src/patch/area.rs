@@ -49,7 +49,7 @@ pub const OPENED: u64 = MEANT + DESCRIPTORS as u64 / 8;
 /// Ranges in which something was rewritten: of each the first address, and the one after its last. Written
 /// by the tracer.
 pub const TAKEN: u64 = OPENED + DESCRIPTORS as u64 / 8;
-/// How many they are: a program has sites in its loader, in its libraries and of its own.
+/// How many they are: a program has sites in its loader, in its libraries and of its own, and the area.
 pub const TAKEN_MAX: usize = 4;
 /// What the kernel says of a file that is looked at before it is removed: `struct stat`.
 pub const SCRATCH: u64 = TAKEN + 16 * TAKEN_MAX as u64;
@@ -143,6 +143,7 @@ mod tests {
         assert!(counter(LOOKS_BLOCK, 15) + 8 == RING);
         assert_eq!(owner(stub(LOOKS_BLOCK, 15)), Some((LOOKS_BLOCK, 15)));
         const { assert!(TAILS + 3 * TAIL_SIZE <= NUMBER) };
+        const { assert!(AREA.end.is_multiple_of(0x1000)) };
         const { assert!(USER + 4 <= COUNTERS && SCRATCH.is_multiple_of(8)) };
         const { assert!(AREA.end <= 0x7fff_8000) };
     }

@@ -1,5 +1,5 @@
-//! What a stub does before a call that makes or removes a name: it looks at what is there, for afterwards
-//! nobody can. All stubs share it: once for each argument that the path can be, and each kind of change.
+//! What a stub does before a call that makes or removes a name, or gives a file away: it looks at what is
+//! there, for afterwards nobody can. All stubs share it, once for each kind of change.
 //!
 //! ```text
 //! start:  mov  %rax,RESULT(%rbx)      rbx: where the record lies in the ring
@@ -35,6 +35,10 @@
 //! over:   jmp  *%rcx
 //! ```
 //!
+//! Of a call that gives away what a descriptor is (fchown), the record only holds the registers meanwhile:
+//! the call is counted, when it gives a regular file to whom it belongs already, who is who asks, for that
+//! takes no capability.
+//!
 //! What is refused stops at the site's own call, as it would without. A file is removed so only when its
 //! owner is who asks, and may read and write it: then no record that named it before, and is read
 //! afterwards, could have said that this took a capability.
@@ -47,12 +51,22 @@ use super::{
 use crate::plan::Change;
 use std::sync::LazyLock;
 
-/// For which arguments and changes there is one.
-const KINDS: [(usize, Change); 4] =
-    [(0, Change::Makes), (0, Change::Removes), (1, Change::Makes), (1, Change::Removes)];
-/// Of `struct stat`: where st_mode and st_uid lie, and all of it (asm/stat.h).
+/// For which changes there is one, and for which arguments: where the path is, or the descriptor.
+const KINDS: [(usize, Change); 5] = [
+    (0, Change::Makes),
+    (0, Change::Removes),
+    (1, Change::Makes),
+    (1, Change::Removes),
+    (0, Change::Gives),
+];
+/// Of `struct stat`: where st_mode, st_uid and st_gid lie (asm/stat.h).
 const MODE: u64 = area::SCRATCH + 24;
 const OWNER: u64 = area::SCRATCH + 28;
+const GROUP: u64 = area::SCRATCH + 32;
+/// The arguments of fchown with the new owner and group.
+const NEW: [(u64, u64); 2] = [(OWNER, ring::ARGUMENTS + 8), (GROUP, ring::ARGUMENTS + 16)];
+/// Each fits into this many bytes.
+const SIZE: u64 = 2 * area::VARIANT_SIZE;
 const ABSENT: u8 = -libc::ENOENT as u8;
 /// How long the jump is to which the stub comes back when the call is refused: it lies before the place to
 /// which it comes back else.
@@ -71,8 +85,9 @@ pub struct Look {
     start: u64,
     /// From where on the call's arguments are in the record.
     own: u64,
-    /// The last jump back: all is as it was.
-    over: u64,
+    /// The jumps back before which all is as it was.
+    overs: Vec<u64>,
+    end: u64,
 }
 
 /// How far a thread has come that stands in one.
@@ -82,33 +97,39 @@ pub enum Stage {
     Begins,
     /// Its arguments, and rax, are in the record.
     Looks,
-    /// It is on its way to its own call; rcx says where it goes on.
-    Refused,
+    /// It has no record any more; rcx says where it goes on.
+    Over,
 }
 
-/// Where the code for a path in this argument lies.
-pub fn address(path: usize, change: Change) -> Option<u64> {
-    let at = KINDS.iter().position(|kind| *kind == (path, change))?;
-    Some(area::stub(area::LOOKS_BLOCK, at))
+/// Where the code for one kind lies: an argument, and a change.
+pub fn address(kind: (usize, Change)) -> Option<u64> {
+    let at = KINDS.iter().position(|known| *known == kind)?;
+    Some(area::stub(area::LOOKS_BLOCK, 0) + at as u64 * SIZE)
 }
 
 impl Look {
     fn new(path: usize, change: Change) -> Option<Look> {
-        let start = address(path, change)?;
+        let start = address((path, change))?;
         let mut code = Code::at(start);
         code.put_with(&[0x48, 0x89, 0x83], RING + ring::RESULT);
         for argument in 0..6 {
             code.store_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
         }
         let own = code.here();
-        if path == 0 {
-            code.put(&[0x48, 0x89, 0xfe]);
-            code.put_with(&[0xbf], libc::AT_FDCWD as u64);
+        if change == Change::Gives {
+            // mov $SCRATCH,%esi; mov $FSTAT,%eax
+            code.put_with(&[0xbe], area::SCRATCH);
+            code.put_with(&[0xb8], libc::SYS_fstat as u64);
+        } else {
+            if path == 0 {
+                code.put(&[0x48, 0x89, 0xfe]);
+                code.put_with(&[0xbf], libc::AT_FDCWD as u64);
+            }
+            code.put_with(&[0xba], area::SCRATCH);
+            let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+            code.put_with(&[0x41, 0xba], flags as u64);
+            code.put_with(&[0xb8], libc::SYS_newfstatat as u64);
         }
-        code.put_with(&[0xba], area::SCRATCH);
-        let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
-        code.put_with(&[0x41, 0xba], flags as u64);
-        code.put_with(&[0xb8], libc::SYS_newfstatat as u64);
         code.put(&[0x0f, 0x05]);
         code.put(&[0x48, 0x83, 0xf8, ABSENT]);
         let absent = code.jump_if(If::Equal);
@@ -117,32 +138,44 @@ impl Look {
         code.put_with(&[0x8b, 0x0c, 0x25], MODE);
         code.put_with(&[0x89, 0x8b], RING + ring::LOOKED);
         let of_owner = match change {
-            Change::Makes => 0,
+            Change::Makes | Change::Gives => 0,
             Change::Removes => libc::S_IRUSR | libc::S_IWUSR,
         };
         code.put_with(&[0x81, 0xe1], u64::from(libc::S_IFMT | of_owner));
         code.put_with(&[0x81, 0xf9], u64::from(libc::S_IFREG | of_owner));
         refused.push(code.jump_if(If::NotEqual));
-        if change == Change::Removes {
+        if change != Change::Makes {
             code.put_with(&[0x8b, 0x0c, 0x25], area::USER);
             code.put_with(&[0x3b, 0x0c, 0x25], OWNER);
             refused.push(code.jump_if(If::NotEqual));
         }
-        let good = code.here();
-        restore(&mut code)?;
-        code.put(&[0xff, 0xe1]);
-        code.land(absent);
-        code.put_with(&[0xc7, 0x83], RING + ring::LOOKED);
-        code.put(&[0; 4]);
-        code.jump_near(None, good);
+        let mut overs = Vec::new();
+        if change == Change::Gives {
+            refused.push(absent);
+            for (old, new) in NEW {
+                // mov OLD,%ecx; cmp NEW(%rbx),%ecx
+                code.put_with(&[0x8b, 0x0c, 0x25], old);
+                code.put_with(&[0x3b, 0x8b], RING + new);
+                refused.push(code.jump_if(If::NotEqual));
+            }
+            restore(&mut code)?;
+            overs.push(give_back(&mut code));
+        } else {
+            let good = code.here();
+            restore(&mut code)?;
+            code.put(&[0xff, 0xe1]);
+            code.land(absent);
+            code.put_with(&[0xc7, 0x83], RING + ring::LOOKED);
+            code.put(&[0; 4]);
+            code.jump_near(None, good);
+        }
         refused.into_iter().for_each(|jump| code.land(jump));
         restore(&mut code)?;
         code.put(&[0x48, 0x83, 0xe9, REFUSED as u8]);
-        code.put_with(&[0x89, 0x1c, 0x25], area::HEAD);
-        code.put_with(&[0x48, 0x8b, 0x9b], RING + ring::OLD_RBX);
-        let over = code.here();
-        code.put(&[0xff, 0xe1]);
-        Some(Look { code: code.bytes, start, own, over })
+        overs.push(give_back(&mut code));
+        let end = code.here();
+        (end - start <= SIZE).then_some(())?;
+        Some(Look { code: code.bytes, start, own, overs, end })
     }
 
     /// Where it is to lie.
@@ -152,11 +185,10 @@ impl Look {
 
     /// How far a thread at `address` has come.
     pub fn stage(&self, address: u64) -> Option<Stage> {
-        let end = self.over + 2;
-        (self.start..end).contains(&address).then(|| match address {
+        (self.start..self.end).contains(&address).then(|| match address {
             at if at <= self.own => Stage::Begins,
-            at if at < self.over => Stage::Looks,
-            _ => Stage::Refused,
+            at if self.overs.contains(&at) => Stage::Over,
+            _ => Stage::Looks,
         })
     }
 }
@@ -171,6 +203,15 @@ fn restore(code: &mut Code) -> Option<()> {
     Some(())
 }
 
+/// `mov %ebx,HEAD; mov OLD_RBX(%rbx),%rbx; jmp *%rcx`: takes the record back. Where the jump lies.
+fn give_back(code: &mut Code) -> u64 {
+    code.put_with(&[0x89, 0x1c, 0x25], area::HEAD);
+    code.put_with(&[0x48, 0x8b, 0x9b], RING + ring::OLD_RBX);
+    let over = code.here();
+    code.put(&[0xff, 0xe1]);
+    over
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +221,8 @@ mod tests {
     fn looks_are_whole_instructions_that_stay_within_and_may_call() {
         assert_eq!(LOOKS.len(), KINDS.len());
         for look in &*LOOKS {
-            assert!(look.code.len() as u64 <= area::VARIANT_SIZE, "{}", look.code.len());
+            let within = |at| area::owner(at).is_some_and(|(block, _)| block == area::LOOKS_BLOCK);
+            assert!(within(look.start) && within(look.end), "the filter lets its call pass");
             let decoder = Decoder::with_ip(64, &look.code, look.start, DecoderOptions::NONE);
             let (mut starts, mut targets) = (Vec::new(), Vec::new());
             for instruction in decoder {
@@ -193,12 +235,12 @@ mod tests {
                 }
             }
             assert!(targets.iter().all(|target| starts.contains(target)), "{targets:x?}");
-            assert!(starts.contains(&look.own) && starts.contains(&look.over));
+            assert!(starts.contains(&look.own));
+            assert!(look.overs.iter().all(|over| starts.contains(over)));
             assert_eq!(look.stage(look.start), Some(Stage::Begins));
             assert_eq!(look.stage(look.own + 3), Some(Stage::Looks));
-            assert_eq!(look.stage(look.over), Some(Stage::Refused));
-            assert_eq!(look.stage(look.over + 2), None);
-            assert!(area::owner(look.start).is_some(), "the filter lets its call pass");
+            assert_eq!(look.stage(look.end - 2), Some(Stage::Over));
+            assert_eq!(look.stage(look.end), None);
         }
     }
 }

@@ -415,10 +415,10 @@ impl Patcher {
             space.sites.insert(event.instruction_pointer, Site::Stopped(times + 1));
             return Next::Proceed;
         }
-        let names = matches!(sort.manner, Manner::Names(_));
+        let records = matches!(sort.manner, Manner::Names(_) | Manner::Gives);
         self.removes |= sort.removes();
         let Some(space) = self.space(process) else { return Next::Proceed };
-        if names && !(space.opened && self.takes_paths(process, recorder)) {
+        if records && !(space.opened && self.takes_paths(process, recorder)) {
             return Next::Proceed;
         }
         let Some(space) = self.space(process) else { return Next::Proceed };
@@ -592,6 +592,10 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
         let values = plan.values.iter().filter(of_flags).map(in_register).collect::<Option<_>>()?;
         let manner = Manner::Names(named);
         return Some(Sort { number, values, choice: None, clears: false, manner });
+    }
+    if plan.gives() {
+        let values = Vec::new();
+        return Some(Sort { number, values, choice: None, clears: false, manner: Manner::Gives });
     }
     if !plan.repeats(&event.args) {
         return None;

@@ -138,7 +138,7 @@ impl Patcher {
             let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
             let mut passing: Vec<Passing> = Vec::new();
             for (sysno, sort) in sorts {
-                if matches!(sort.manner, Manner::Names(_)) && !takes_paths {
+                if matches!(sort.manner, Manner::Names(_) | Manner::Gives) && !takes_paths {
                     continue;
                 }
                 let stub = Stub::new(block, passing.len(), &known.moved, call, sort);

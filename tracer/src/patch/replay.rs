@@ -395,7 +395,7 @@ impl Patcher {
             regs.rip = regs.rcx;
             return ptrace::setregs(pid, regs).is_ok();
         }
-        if looks == Some(look::Stage::Refused) {
+        if looks == Some(look::Stage::Over) {
             let Some(address) = space.place(regs.rcx) else { return false };
             regs.rip = address;
             return ptrace::setregs(pid, regs).is_ok();
@@ -499,6 +499,7 @@ fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Call> {
     let (base, names) = match passing.sort.manner {
         Manner::Names(named) => (named.base, true),
         Manner::Copies { descriptor } => (Some(descriptor), false),
+        Manner::Gives => (None, false),
         Manner::Counts | Manner::Ends { .. } => return None,
     };
     Some(Call { after: block.call + 2, sysno: passing.sysno, base, names })

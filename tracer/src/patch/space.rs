@@ -147,10 +147,13 @@ impl Space {
     /// begin.
     pub fn ranges_taken(&self) -> [Range<u64>; area::TAKEN_MAX] {
         let mut taken = [const { 0..0 }; area::TAKEN_MAX];
+        // The area counts as a whole.
+        let ends = [area::AREA.start, area::AREA.end - 0x1000];
         let mut used: Vec<u64> = self.jumps.keys().chain(self.pads.keys()).copied().collect();
-        used.retain(|&address| address >= area::AREA.end);
+        used.retain(|address| !area::AREA.contains(address));
+        used.extend(ends);
         used.sort_unstable();
-        let mut gaps: Vec<usize> = (1..used.len()).collect();
+        let mut gaps: Vec<usize> = (1..used.len()).filter(|&at| used[at] != ends[1]).collect();
         gaps.sort_unstable_by_key(|&at| std::cmp::Reverse(used[at] - used[at - 1]));
         gaps.truncate(area::TAKEN_MAX - 1);
         gaps.sort_unstable();
@@ -229,5 +232,46 @@ impl Space {
         self.sites.retain(|address, _| !within(address));
         self.jumps.retain(|address, _| !within(address));
         self.pads.retain(|address, _| !within(address));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_ranges_take_all_that_is_rewritten_and_the_area() {
+        let mut space = Space::default();
+        let area = area::AREA;
+        let taken = |space: &Space| {
+            let mut taken = space.ranges_taken().to_vec();
+            taken.retain(|range| !range.is_empty());
+            taken
+        };
+        assert_eq!(taken(&space), [area.clone()]);
+        let program = [0x40_1000, 0x40_1ffe, 0x40_9000];
+        let (library, loader) = ([0x7f00_0000_1008, 0x7f00_0000_2000], [0x7fff_f000_0010]);
+        for (block, address) in [&program[..], &library, &loader].concat().into_iter().enumerate() {
+            space.jumps.insert(address, block);
+            space.pads.insert(area::door(block), block);
+        }
+        let expected = [
+            0x40_1000..0x40_a000 + 0x1000,
+            area,
+            0x7f00_0000_1000..0x7f00_0000_3000 + 0x1000,
+            0x7fff_f000_0000..0x7fff_f000_2000,
+        ];
+        let within =
+            |range: &Range<u64>, one: &Range<u64>| one.start >= range.start && one.end <= range.end;
+        let found = taken(&space);
+        assert_eq!(found.len(), area::TAKEN_MAX);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(within(expected, found), "{found:x?} {expected:x?}");
+        }
+        for address in space.jumps.keys() {
+            assert!(
+                found.iter().any(|range| range.contains(address) && range.contains(&(address + 6)))
+            );
+        }
     }
 }

@@ -146,6 +146,8 @@ pub enum Manner {
     },
     /// Records it with its path.
     Names(Named),
+    /// Counts it, when it gives a file to whom it belongs; holds a record while it looks at that.
+    Gives,
     /// Counts it, unless a record opened the descriptor that it copies: then it is recorded too.
     Copies {
         /// The argument with the descriptor.
@@ -283,7 +285,7 @@ impl Stub {
             spare_what_is_meant(&mut code, descriptor, &mut stops)?;
         }
         // cmpb $0,CLOSED, or cmpw with the byte behind it
-        let named = matches!(sort.manner, Manner::Names(_));
+        let named = matches!(sort.manner, Manner::Names(_) | Manner::Gives);
         let compare: &[u8] = if named { &[0x66, 0x83] } else { &[0x80] };
         code.put_with(&[compare, &[0x3c, 0x25]].concat(), area::CLOSED);
         code.put(&[0]);
@@ -303,6 +305,15 @@ impl Stub {
                 for other in others {
                     code.land(other);
                 }
+                ways.counts(&mut code, area::counter(block, variant));
+            }
+            Manner::Gives => {
+                begin_record(&mut code, ring::id(block, variant), &mut stops);
+                let at = take_record(&mut code);
+                let refused = begin_look(&mut code, (0, Change::Gives), &mut stops)?;
+                // Behind it no record is held.
+                let way = Way { syscall: u64::MAX, back: refused..refused };
+                ways.records = Some((Taken { at, refused: Some(refused) }, way));
                 ways.counts(&mut code, area::counter(block, variant));
             }
             Manner::Counts | Manner::Ends { .. } => {
@@ -364,13 +375,9 @@ impl Stub {
     }
 }
 
-/// Goes to the site's own call when the range that arguments 0 and 1 are touches what was rewritten, begins
-/// below the end of the area, or has no end.
+/// Goes to the site's own call when the range that arguments 0 and 1 are touches what was rewritten, or has no
+/// end.
 fn clears(code: &mut Code, stops: &mut Vec<Jump>) {
-    // mov $AREA.end,%ecx; cmp %rcx,%rdi
-    code.put_with(&[0xb9], area::AREA.end);
-    code.put(&[0x48, 0x39, 0xcf]);
-    stops.push(code.jump_if(If::Carry));
     // lea (%rdi,%rsi),%rcx; cmp %rdi,%rcx
     code.put(&[0x48, 0x8d, 0x0c, 0x37, 0x48, 0x39, 0xf9]);
     stops.push(code.jump_if(If::Carry));
@@ -447,14 +454,20 @@ fn begin_named(
     }
     let at = take_record(code);
     let Some((change, _)) = named.change else { return Some(Taken { at, refused: None }) };
+    let refused = begin_look(code, (named.path, change), stops)?;
+    Some(Taken { at, refused: Some(refused) })
+}
+
+/// Looks at what is there, and comes back here, or goes to the site's own call. Where the jump to that lies.
+fn begin_look(code: &mut Code, kind: (usize, Change), stops: &mut Vec<Jump>) -> Option<u64> {
     // movq $LOOKED,RETURN(%rbx); jmp look
     code.put_with(&[0x48, 0xc7, 0x83], area::RING + ring::RETURN);
     let looked = code.here() + 4 + 5 + look::REFUSED;
     code.put(&(looked as u32).to_le_bytes());
-    code.jump_near(None, look::address(named.path, change)?);
+    code.jump_near(None, look::address(kind)?);
     let refused = code.here();
     stops.push(code.jump());
-    Some(Taken { at, refused: Some(refused) })
+    Some(refused)
 }
 
 /// The same for one that copies a descriptor, when an earlier record opened it.
