@@ -69,6 +69,10 @@ fn missing(these: &[BTreeSet<String>], those: &[BTreeSet<String>]) -> Vec<String
 /// a second as Redis does: how far they come differs.
 const TIMED: [&str; 4] = ["git_clone", "git_commit", "redis", "timeouts"];
 
+/// The kernel makes the first of a call that a stop interrupted; whether and where threads wait for each other
+/// is a matter of time.
+const TIMELY: [&str; 2] = ["restart_syscall", "futex"];
+
 /// How often these are called does not depend on how fast the program is.
 const COUNTED: [&str; 9] = [
     "access",
@@ -98,8 +102,7 @@ fn facts_in(trace: &Value, counted: bool, scene: &str) -> BTreeSet<String> {
         let path = program["path"].as_str().unwrap();
         for (arch, calls) in program["calls"].as_object().unwrap() {
             for (call, record) in calls.as_object().unwrap() {
-                // The kernel makes it of a call that a stop interrupted.
-                if call == "restart_syscall" {
+                if TIMELY.contains(&call.as_str()) {
                     continue;
                 }
                 facts.insert(format!("{path} {arch} {call}"));
@@ -189,7 +192,11 @@ fn runs_alike(program: &str, words: &str) -> Option<[(Ran, Value); 2]> {
 
 /// The same, and the records say the same of all calls and of all files, also where the program runs.
 fn looks(case: &str) {
-    let Some(traces) = alike("looks", case) else { return };
+    same_in_all("looks", case);
+}
+
+fn same_in_all(program: &str, case: &str) {
+    let Some(traces) = alike(program, case) else { return };
     let facts = traces.each_ref().map(|trace| {
         let scene = trace["command"]["directory"].as_str().unwrap();
         facts_in(trace, true, scene)
@@ -201,7 +208,26 @@ fn looks(case: &str) {
         with.is_empty() && without.is_empty(),
         "{case}: only with {with:?}, without {without:?}"
     );
-    assert_eq!(counts(&traces[0]), counts(&traces[1]), "{case}");
+    let [mut with, mut without] = traces.each_ref().map(counts);
+    with.retain(|call, _| !TIMELY.contains(&call.as_str()));
+    without.retain(|call, _| !TIMELY.contains(&call.as_str()));
+    assert_eq!(with, without, "{case}");
+    assert_eq!(counts_by_process(&traces[0]), counts_by_process(&traces[1]), "{case}");
+}
+
+/// Of each process how often it made each call, in some order.
+fn counts_by_process(trace: &Value) -> Vec<String> {
+    let processes = trace["processes"].as_array().unwrap().iter();
+    let counts = processes.map(|process| {
+        let mut calls = process["calls"]["x86_64"].clone();
+        for call in TIMELY {
+            calls.as_object_mut().unwrap().remove(call);
+        }
+        calls.to_string()
+    });
+    let mut counts: Vec<String> = counts.collect();
+    counts.sort();
+    counts
 }
 
 /// The same, and its own calls are counted the same.
@@ -431,6 +457,47 @@ fn a_handler_that_looks_at_files_may_run_amid_the_recording_of_a_look() {
     assert_eq!(looks("/nowhere", "/failed/ENOENT"), 120_000);
     let handled = looks("/two/y", "/ok");
     assert!(handled > 0 && looks("/absent", "/failed/ENOENT") == handled);
+}
+
+#[test]
+fn files_are_made_and_removed_without_a_stop_as_with_one() {
+    for case in ["made", "removed", "nameless", "others", "threads"] {
+        same_in_all("names", case);
+    }
+}
+
+#[test]
+fn who_removes_and_gives_away_whose_files_is_seen_as_without() {
+    same_in_all("names", "owners");
+}
+
+#[test]
+fn programs_that_begin_again_and_children_that_borrow_memory_are_counted_as_without() {
+    same_in_all("names", "begins");
+}
+
+#[test]
+fn a_handler_may_make_and_remove_files_amid_that() {
+    let mut workload = Workload::line("names", &[], "");
+    workload.fixtures = vec!["names".to_owned()];
+    workload.exec = Some(["names", "signals"].map(str::to_owned).to_vec());
+    if let Some(why) = workload.obstacle() {
+        return skip(&why);
+    }
+    let (ran, trace) = record(&workload, &[]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "0\n"));
+    let mut programs = trace["programs"].as_array().unwrap().iter();
+    let is_own = |program: &&Value| program["path"].as_str().unwrap().ends_with("/names");
+    let program = programs.find(is_own).unwrap();
+    let times = |name: &str, how: &str| {
+        let files = program["files"].as_array().unwrap().iter();
+        let mut of = files.filter(|file| file["path"].as_str().unwrap().ends_with(name));
+        of.next().unwrap()["accesses"].pointer(how).map_or(0, |times| times.as_u64().unwrap())
+    };
+    assert_eq!((times("/file", "/create/ok"), times("/file", "/remove/ok")), (36_000, 18_000));
+    let handled = times("/within", "/create/ok");
+    assert!(handled > 0 && times("/within", "/remove/ok") == handled);
+    assert_eq!(times("/within", "/remove/failed/ENOENT"), handled);
 }
 
 #[test]

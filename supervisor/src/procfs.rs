@@ -2,7 +2,11 @@
 //! `None` or an error, never a guess.
 
 use model::{Text, trace::Site};
-use std::{fs, io, os::unix::ffi::OsStrExt};
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::ffi::OsStrExt,
+};
 
 /// One line of /proc/PID/maps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +36,34 @@ impl Mapping {
     }
 }
 
+/// Reads a file of /proc, of which nobody knows the size before: in few large pieces.
+///
+/// # Errors
+/// Those of opening and reading it.
+pub fn read(path: &str) -> io::Result<Vec<u8>> {
+    /// The kernel mostly gives a page at once.
+    const PIECE: usize = 16 << 10;
+    let mut file = fs::File::open(path)?;
+    let (mut bytes, mut length) = (vec![0; PIECE], 0);
+    loop {
+        match file.read(&mut bytes[length..])? {
+            0 => break,
+            read => length += read,
+        }
+        if bytes.len() - length < PIECE / 2 {
+            bytes.resize(bytes.len() * 2, 0);
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
 /// The mappings of a process, by address.
 ///
 /// # Errors
 /// When the process is gone or not ours to read.
 pub fn mappings(tid: i32) -> io::Result<Vec<Mapping>> {
-    let text = fs::read(format!("/proc/{tid}/maps"))?;
+    let text = read(&format!("/proc/{tid}/maps"))?;
     Ok(text.split(|&byte| byte == b'\n').filter_map(mapping).collect())
 }
 
@@ -134,7 +160,7 @@ pub struct Family {
 
 /// The family of a thread; `None` when it is gone.
 pub fn family(tid: i32) -> Option<Family> {
-    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    let status = read(&format!("/proc/{tid}/status")).ok()?;
     // Only the first line can hold bytes of the process's making: its name.
     let status = String::from_utf8_lossy(&status);
     let field = |name: &str, column: usize| {
@@ -157,7 +183,7 @@ pub fn family(tid: i32) -> Option<Family> {
 
 /// Whether no_new_privs is set for a thread; `None` when it is gone.
 pub fn no_new_privs(tid: i32) -> Option<bool> {
-    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    let status = read(&format!("/proc/{tid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let line = status.lines().skip(1).find_map(|line| line.strip_prefix("NoNewPrivs:"))?;
     Some(line.trim() == "1")

@@ -73,6 +73,17 @@ pub struct Start {
     directory: Directory,
     /// Where ways from it lead, when not to where they are named.
     ways: Mutex<HashMap<Vec<u8>, Option<Text>>>,
+    /// The directory at the end of the last way that was followed.
+    held: Mutex<Option<(Vec<u8>, Arc<OwnedFd>)>>,
+}
+
+/// Where a way leads.
+#[derive(Debug, Default)]
+pub struct Led {
+    /// `None` when it leads to where it is named, through no link and never back.
+    pub at: Option<Text>,
+    /// The directory there, where that is open.
+    pub directory: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -96,7 +107,7 @@ impl Start {
     }
 
     fn new(path: Text, directory: Directory) -> Start {
-        Start { path, directory, ways: Mutex::default() }
+        Start { path, directory, ways: Mutex::default(), held: Mutex::default() }
     }
 
     /// What the kernel takes for it; for the root, from which only absolute paths start, anything.
@@ -108,15 +119,16 @@ impl Start {
         }
     }
 
-    /// Where `way`, a path from here to a directory, leads: as known, or as `find` says. `None` when it
-    /// leads to where it is named, through no link and never back.
+    /// Where `way`, a path from here to a directory, leads: as known, or as `find` says; as [`Led::at`]. With
+    /// `holds` the directory stays open until another way is followed.
     ///
     /// # Errors
     /// That of `find`.
     pub fn lead(
         &self,
         way: &[u8],
-        find: impl FnOnce() -> nix::Result<Option<Text>>,
+        holds: bool,
+        find: impl FnOnce() -> nix::Result<Led>,
     ) -> nix::Result<Option<Text>> {
         if way.is_empty() {
             return Ok(None);
@@ -125,12 +137,22 @@ impl Start {
         if let Some(known) = ways.get(way) {
             return Ok(known.clone());
         }
-        let found = find()?;
+        let Led { at, directory } = find()?;
         if ways.len() >= WAYS_BOUND {
             ways.clear();
         }
-        ways.insert(way.to_vec(), found.clone());
-        Ok(found)
+        ways.insert(way.to_vec(), at.clone());
+        if let Some(directory) = directory.filter(|_| holds) {
+            let held = Some((way.to_vec(), Arc::new(directory)));
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        }
+        Ok(at)
+    }
+
+    /// The directory at the end of this way, if it is open.
+    pub fn held(&self, way: &[u8]) -> Option<Arc<OwnedFd>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|(of, _)| of == way).map(|(_, directory)| Arc::clone(directory))
     }
 }
 
@@ -194,6 +216,8 @@ pub struct Bases {
     kept: bool,
     /// Whether it also shows those on descriptors.
     descriptors_stand: bool,
+    /// Whether the last directory may stay open, though no traced process may have it any more.
+    holds: bool,
     entries: RefCell<Vec<Entry>>,
     /// Calls of threads that have made none since.
     underway: Vec<Underway>,
@@ -212,6 +236,20 @@ impl Bases {
     pub fn descriptors_stand(&mut self, stand: bool) {
         self.descriptors_stand = stand;
         self.forget(|entry| entry.base != Base::Current);
+    }
+
+    /// Many calls are looked at now, one after another, that were made before: meanwhile the directory of the
+    /// last one may stay open.
+    pub fn hold(&mut self, holds: bool) {
+        self.holds = holds;
+        for entry in self.entries.get_mut().iter().filter(|_| !holds) {
+            *entry.start.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Whether it may.
+    pub fn holds(&self) -> bool {
+        self.holds
     }
 
     /// A thread makes a call: what it did before is performed.

@@ -89,7 +89,7 @@ pub struct Observation {
 pub type FindTarget<'a> = &'a dyn Fn(i32) -> model::KillTarget;
 
 /// What is known of a call that was made before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Passed<'a> {
     /// The path that it named, where that is not to be read now.
     pub path: Option<&'a Text>,
@@ -102,10 +102,23 @@ pub struct Passed<'a> {
     pub before: Option<Before>,
     /// Whether regular files may have been removed since, and nothing else.
     pub removed: bool,
+    /// What the descriptor is that its path is relative to, had no name.
+    pub is_nameless: bool,
+    /// What has been removed since.
+    pub since: Option<&'a dyn Since>,
+    /// Of its arguments those that, with its path and its answer, say all of it; the others are 0. Absent
+    /// where nothing does.
+    pub tells: Option<[u64; 6]>,
+}
+
+/// What came after a call that passed.
+pub trait Since: std::fmt::Debug {
+    /// Whether a file may have been removed that had this name in its directory.
+    fn removes(&self, name: &[u8]) -> bool;
 }
 
 /// What was there before a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Before {
     /// Nothing.
     Absent,
@@ -204,10 +217,13 @@ impl Observation {
             // ENOENT for the program: it names nothing.
             (Base::Current, _) if path.is_empty() => return,
             (Base::Descriptor(_), _) if path.is_empty() && !may_be_empty => return,
+            (Base::Descriptor(_), _) if passed.is_some_and(|passed| passed.is_nameless) => return,
             (Base::Descriptor(fd), Some(opened)) if !is_absolute => {
                 namer.below(opened, fd, path, follow, asks)
             }
-            (Base::Descriptor(fd), _) if path.is_empty() => namer.descriptor(fd, asks),
+            (Base::Descriptor(fd), _) if path.is_empty() => {
+                namer.descriptor(fd, passed.and_then(|passed| passed.since), asks)
+            }
             _ => namer.place(base, path, follow, asks),
         };
         let Ok(mut place) = place else { return };
@@ -399,7 +415,7 @@ mod tests {
         let path = Text::from("x");
         let (file, absent) = (Some(FileKind::File), Some(FileKind::Absent));
         let then = |before, removed, result, now| {
-            let passed = Passed { path: Some(&path), opened: None, result, before, removed };
+            let passed = Passed { path: Some(&path), result, before, removed, ..Passed::default() };
             passed.found(now)
         };
         let found = |result, now| then(None, false, result, now);

@@ -5,8 +5,9 @@
 //! automount of the last component.
 
 use crate::{
-    bases::{Base, Bases, Start},
+    bases::{Base, Bases, Led, Start},
     checks::{Credentials, Owner},
+    observe::Since,
 };
 use libc::{
     AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY,
@@ -82,6 +83,11 @@ impl View {
         let opened = open(AT_FDCWD, format!("/proc/{process}/root").as_bytes(), 0, 0);
         let inner = procfs::family(process).map_or(process, |family| family.inner);
         View { root: opened.ok().map(|fd| Root { fd, path: root, inner }) }
+    }
+
+    /// Whether it is profgen's.
+    pub fn is_own(&self) -> bool {
+        self.root.is_none()
     }
 }
 
@@ -163,16 +169,17 @@ impl Namer<'_> {
         self.facts(Seen::Open(&fd), true).1
     }
 
-    /// The file behind a descriptor.
+    /// The file behind a descriptor, which may have been removed since.
     ///
     /// # Errors
     /// When it is not open, or has no path.
-    pub fn descriptor(&self, fd: i32, asks: bool) -> nix::Result<Place> {
+    pub fn descriptor(&self, fd: i32, since: Option<&dyn Since>, asks: bool) -> nix::Result<Place> {
         let known = self.bases.known(self.process, fd);
         let (named, (found, owner)) = match known.as_deref().and_then(|at| Some((at, at.fd()?))) {
             Some((at, fd)) => (at.path.clone(), self.facts(Seen::At(fd, b""), asks)),
             None => {
-                (self.link(Base::Descriptor(fd))?, self.facts(Seen::Theirs(self.tid, fd), asks))
+                let named = self.link(Base::Descriptor(fd), since)?;
+                (named, self.facts(Seen::Theirs(self.tid, fd), asks))
             }
         };
         // What is open needs no search.
@@ -200,13 +207,16 @@ impl Namer<'_> {
     }
 
     /// The path of a directory or file that is open; one that has no name any more has none.
-    fn link(&self, base: Base) -> nix::Result<Text> {
+    fn link(&self, base: Base, since: Option<&dyn Since>) -> nix::Result<Text> {
         let link = procfs::link(self.tid, &base.proc_name())
             .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-        match link.as_bytes().first() {
-            Some(b'/') if !link.as_bytes().ends_with(b" (deleted)") => Ok(link),
-            _ => Err(Errno::ENOTDIR),
+        if link.as_bytes().first() != Some(&b'/') {
+            return Err(Errno::ENOTDIR);
         }
+        let Some(named) = link.as_bytes().strip_suffix(b" (deleted)") else { return Ok(link) };
+        let name = named.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let was_named = since.is_some_and(|since| since.removes(name));
+        was_named.then(|| Text::from(named)).ok_or(Errno::ENOTDIR)
     }
 
     /// The directory from which a path is followed.
@@ -220,7 +230,7 @@ impl Namer<'_> {
         // From another root, paths are followed by that.
         let opens = self.view.root.is_none();
         let opened = || if opens { self.open_base(base).ok() } else { None };
-        let read = || Ok(Start::at(self.link(base)?, opened()));
+        let read = || Ok(Start::at(self.link(base, None)?, opened()));
         self.bases.start(self.process, base, read)
     }
 
@@ -268,12 +278,17 @@ impl Namer<'_> {
         let Some((way, name)) = way_to_name(path) else {
             return self.look_by_opening(directory, path, follow, asks);
         };
-        let led = match start.lead(way, || self.lead(directory, way)) {
+        let holds = self.bases.holds();
+        let led = match start.lead(way, holds, || self.lead(directory, way)) {
             Ok(led) => led,
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Some((None, Looked::Absent)),
             Err(_) => return None,
         };
-        let seen = Seen::At(directory, path);
+        let held = start.held(way);
+        let seen = match &held {
+            Some(held) => Seen::At(held.as_raw_fd(), name),
+            None => Seen::At(directory, path),
+        };
         let looked = match seen.stat() {
             Ok(stat) if follow && kind(&stat) == FileKind::Symlink => return None,
             Ok(stat) => Looked::There(Some(kind(&stat)), self.owner(&stat, seen, asks)),
@@ -283,20 +298,21 @@ impl Namer<'_> {
         Some((led.map(|directory| join(&directory, name)), looked))
     }
 
-    /// Where a way to a directory leads; `None` when to where it is named.
+    /// Where a way to a directory leads.
     ///
     /// # Errors
     /// ENOENT or ENOTDIR when there is none and no link on the way; another when it has no path.
-    fn lead(&self, from: i32, way: &[u8]) -> nix::Result<Option<Text>> {
+    fn lead(&self, from: i32, way: &[u8]) -> nix::Result<Led> {
         if !goes_back(way) {
             match open(from, way, O_DIRECTORY, RESOLVE_NO_SYMLINKS) {
                 Err(Errno::ELOOP) => {}
-                opened => return opened.map(|_| None),
+                opened => return Ok(Led { at: None, directory: Some(opened?) }),
             }
         }
-        let opened = open(from, way, O_DIRECTORY, RESOLVE_NO_MAGICLINKS);
-        let path = opened.ok().and_then(|fd| self.path_of(&fd));
-        path.filter(|path| !is_of_process(path.as_bytes())).map(Some).ok_or(Errno::ELOOP)
+        let directory = open(from, way, O_DIRECTORY, RESOLVE_NO_MAGICLINKS).ok();
+        let path = directory.as_ref().and_then(|fd| self.path_of(fd));
+        let at = path.filter(|path| !is_of_process(path.as_bytes())).ok_or(Errno::ELOOP)?;
+        Ok(Led { at: Some(at), directory })
     }
 
     /// The same for a path that does not end with a name, and goes through no link and never back.

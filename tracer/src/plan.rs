@@ -245,7 +245,7 @@ impl Plan {
     /// no other call has changed it since.
     pub fn names(&self, args: &[u64; 6]) -> Option<Named> {
         let name = self.sysno.name()?;
-        let (_, output) = LOOKS.iter().find(|(look, _)| *look == name)?;
+        let (_, output, tells) = LOOKS.iter().find(|(look, ..)| *look == name)?;
         let [file] = self.files else { return None };
         let params = self.sysno.call().map_or(&[][..], |call| call.params);
         let flags = self.open_flags.map_or(0, |flags| args[flags.index]);
@@ -267,7 +267,8 @@ impl Plan {
         let path = file.param;
         let output = output.map(|behind| path + behind);
         let opens = self.open_flags.is_some();
-        Some(Named { path, base: base_argument(params, path), output, opens, change })
+        let (base, tells) = (base_argument(params, path), *tells);
+        Some(Named { path, base, output, opens, change, tells })
     }
 }
 
@@ -293,6 +294,8 @@ pub struct Named {
     pub opens: bool,
     /// How it changes what has that name, and the argument with the mode that a file is made with.
     pub change: Option<(Change, Option<usize>)>,
+    /// Which of its other arguments say what it does, by bits, where these and the path are all.
+    pub tells: Option<u8>,
 }
 
 /// How a call changes which names there are.
@@ -339,27 +342,28 @@ const PLAIN: [&str; 130] = [
     "msgrcv", "msgsnd", "semop", "semtimedop",
 ];
 
-/// Calls that look at the file which a path names, and change nothing but that name; and how far behind the
-/// path they have the address that they write to.
-const LOOKS: [(&str, Option<usize>); 18] = [
-    ("access", None),
-    ("faccessat", None),
-    ("faccessat2", None),
-    ("getxattr", Some(2)),
-    ("lgetxattr", Some(2)),
-    ("listxattr", Some(1)),
-    ("llistxattr", Some(1)),
-    ("lstat", Some(1)),
-    ("newfstatat", Some(1)),
-    ("open", None),
-    ("openat", None),
-    ("readlink", Some(1)),
-    ("readlinkat", Some(1)),
-    ("stat", Some(1)),
-    ("statfs", Some(1)),
-    ("statx", Some(3)),
-    ("unlink", None),
-    ("unlinkat", None),
+/// Calls that look at the file which a path names, and change nothing but that name; how far behind the path
+/// they have the address that they write to; and which of their other arguments say what they do, by bits,
+/// where these and the path are all.
+const LOOKS: [(&str, Option<usize>, Option<u8>); 18] = [
+    ("access", None, Some(0b10)),
+    ("faccessat", None, Some(0b101)),
+    ("faccessat2", None, Some(0b1101)),
+    ("getxattr", Some(2), None),
+    ("lgetxattr", Some(2), None),
+    ("listxattr", Some(1), None),
+    ("llistxattr", Some(1), None),
+    ("lstat", Some(1), Some(0)),
+    ("newfstatat", Some(1), Some(0b1001)),
+    ("open", None, Some(0b110)),
+    ("openat", None, Some(0b1101)),
+    ("readlink", Some(1), Some(0)),
+    ("readlinkat", Some(1), Some(1)),
+    ("stat", Some(1), Some(0)),
+    ("statfs", Some(1), Some(0)),
+    ("statx", Some(3), Some(0b1101)),
+    ("unlink", None, Some(0)),
+    ("unlinkat", None, Some(0b101)),
 ];
 
 fn mask(bits: u32) -> u64 {

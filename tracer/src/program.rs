@@ -234,7 +234,7 @@ impl ProgramState {
     }
 
     /// Settles a call: `result` is what the kernel returned, absent where it was not seen.
-    pub fn settle(&mut self, pending: Pending, result: Option<i64>) {
+    pub fn settle(&mut self, pending: &Pending, result: Option<i64>) {
         // ERESTARTSYS and its like, which only a tracer sees: the call is made again, or fails with
         // EINTR; that is not known here.
         let result = result.filter(|result| !(-516..=-512).contains(result));
@@ -251,24 +251,24 @@ impl ProgramState {
             (Some(_), Some(name)) => *outcomes.failed.entry(name.to_owned()).or_default() += 1,
         };
         let worked = failed.is_none();
-        for (at, accesses, checks) in pending.files {
-            let file = &mut self.states[at];
+        for (at, accesses, checks) in &pending.files {
+            let file = &mut self.states[*at];
             if worked {
                 file.checks.extend(checks);
             }
             for access in accesses {
-                settle(file.outcomes(access));
+                settle(file.outcomes(*access));
             }
         }
         if worked {
-            self.calls[pending.slot].checks.extend(pending.checks);
-            self.calls[pending.slot].marks.extend(pending.marks);
-            if let Some((from, to)) = pending.moved {
-                self.states[from].moves.insert(to);
+            self.calls[pending.slot].checks.extend(&pending.checks);
+            self.calls[pending.slot].marks.extend(&pending.marks);
+            if let Some((from, to)) = &pending.moved {
+                self.states[*from].moves.insert(to.clone());
             }
         }
-        for key in pending.endpoints {
-            settle(self.endpoints.entry(key).or_default());
+        for key in &pending.endpoints {
+            settle(self.endpoints.entry(key.clone()).or_default());
         }
     }
 

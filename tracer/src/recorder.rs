@@ -1,13 +1,16 @@
 //! Turns the events of an engine into a trace: which process and program each call belongs to,
 //! what is new about it, and what may have been missed.
 
+mod alike;
 mod finish;
 
 pub use finish::Finished;
 
+use alike::Alike;
+
 use crate::{
     bases::Bases,
-    checks::{Credentials, Directories, Looker, user_namespace},
+    checks::{Credentials, Directories, Looker, Owners, user_namespace},
     descriptors::{Entered, Follower, Who},
     modules,
     observe::{Event, Observation, Passed, observe, sets_filter},
@@ -114,10 +117,13 @@ pub struct Recorder {
     users: Option<Text>,
     /// Counts what may have changed whose directories are.
     generation: u64,
+    /// Whose directories are, as each user sees them who sees profgen's files.
+    owners: HashMap<u32, Owners>,
     /// The directories that paths started from.
     bases: Bases,
     /// Where the file lies that a call which passed has opened.
     seen_at: Option<Text>,
+    alike: Alike,
     privileges_kept: bool,
     sees_denied: bool,
     calls: u64,
@@ -145,8 +151,10 @@ impl Recorder {
             inside: None,
             users: None,
             generation: 0,
+            owners: HashMap::default(),
             bases: Bases::default(),
             seen_at: None,
+            alike: Alike::default(),
             privileges_kept,
             sees_denied,
             calls: 0,
@@ -168,6 +176,7 @@ impl Recorder {
     /// Whether calls that close or duplicate descriptors are seen from here on, or none is made.
     pub fn descriptors_stand(&mut self, stand: bool) {
         self.bases.descriptors_stand(stand);
+        self.bases.hold(stand);
     }
 
     /// From here on descriptors are followed: by an engine that sees results.
@@ -508,11 +517,21 @@ impl Recorder {
         passed: Option<Passed<'_>>,
         result: Option<i64>,
     ) -> Option<Text> {
+        self.pass(event, passed, result).1
+    }
+
+    fn pass(
+        &mut self,
+        event: &Event,
+        passed: Option<Passed<'_>>,
+        result: Option<i64>,
+    ) -> (Option<program::Pending>, Option<Text>) {
         self.seen_at = None;
-        if let Next::Result(pending) = self.call_with(event, passed, || true) {
-            self.result(*pending, result);
-        }
-        self.seen_at.take()
+        let Next::Result(pending) = self.call_with(event, passed, || true) else {
+            return (None, self.seen_at.take());
+        };
+        self.settle(&pending, result);
+        (pending.of_program, self.seen_at.take())
     }
 
     fn call_with(
@@ -527,9 +546,7 @@ impl Recorder {
         self.bases.entered(event.tid);
         let Some(state) = self.processes.get_mut(&process) else { return Next::Proceed };
         let index = state.program;
-        if state.id < PROCESSES_BOUND {
-            self.records[state.id].add(slot, 1);
-        }
+        count(&mut self.records, state.id, slot, 1);
         let program = &mut self.programs[index];
         if program.count(slot) {
             let site = locate(state, process, event);
@@ -547,7 +564,8 @@ impl Recorder {
         let Some(observation) = self.read(event, passed, process, slot) else {
             return Next::Proceed;
         };
-        if passed.is_some() && self.slots.plan(slot).open_flags.is_some() {
+        let opens = self.slots.plan(slot).open_flags.is_some();
+        if passed.is_some_and(|passed| opens || passed.before.is_some()) {
             let place = observation.files.first().map(|(place, _)| place);
             self.seen_at = place.map(|at| at.resolved.as_ref().unwrap_or(&at.named).clone());
         }
@@ -565,7 +583,7 @@ impl Recorder {
             let of_descriptors = entered.map(Box::new);
             return Next::Result(Pending { of_program: Some(pending), of_descriptors }.into());
         }
-        self.programs[index].settle(pending, Some(0));
+        self.programs[index].settle(&pending, Some(0));
         self.awaits(entered)
     }
 
@@ -618,9 +636,7 @@ impl Recorder {
         let slot = self.slots.of(sysno);
         let Some(state) = self.processes.get(&process) else { return };
         self.calls = self.calls.saturating_add_signed(count);
-        if state.id < PROCESSES_BOUND {
-            self.records[state.id].add(slot, count);
-        }
+        self::count(&mut self.records, state.id, slot, count);
         self.programs[state.program].add(slot, count);
     }
 
@@ -711,6 +727,10 @@ impl Recorder {
             at.ends_with(b"/status") && is_of_process(at)
         });
         if let Some(who) = who {
+            if view.is_own() {
+                let owners = self.owners.entry(who.users.files).or_default();
+                state.directories.share(owners);
+            }
             state.directories.refresh(self.generation);
             let directories = &state.directories;
             let looker = Looker { event, plan, who, namer: &namer, directories, target: &target };
@@ -799,12 +819,15 @@ impl Recorder {
 
     /// Gives the result of a call.
     pub fn result(&mut self, pending: Pending, result: Option<i64>) {
-        if let Some(pending) = pending.of_program {
-            let program = pending.program();
-            self.programs[program].settle(pending, result);
-        }
+        self.settle(&pending, result);
         if let (Some(entered), Some(follower)) = (pending.of_descriptors, &mut self.follower) {
             follower.left(*entered, result);
+        }
+    }
+
+    fn settle(&mut self, pending: &Pending, result: Option<i64>) {
+        if let Some(pending) = &pending.of_program {
+            self.programs[pending.program()].settle(pending, result);
         }
     }
 
@@ -812,6 +835,13 @@ impl Recorder {
     pub fn untraced(&mut self, process: i32, reason: &str) {
         let program = procfs::link(process, "exe").unwrap_or_else(|_| Text::from("a process"));
         self.untraced.insert(Untraced { program, reason: reason.to_owned() });
+    }
+}
+
+/// Counts calls of a process, as long as there are not too many of these.
+fn count(records: &mut [ProcessRecord], id: usize, slot: usize, count: i64) {
+    if id < PROCESSES_BOUND {
+        records[id].add(slot, count);
     }
 }
 

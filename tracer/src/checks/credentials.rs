@@ -4,7 +4,6 @@ use model::{
     Text,
     capability::{self, Check},
 };
-use std::fs;
 use supervisor::procfs;
 
 /// The ids and capabilities of a thread at one time.
@@ -50,7 +49,7 @@ impl Ids {
 impl Credentials {
     /// The credentials of a thread; `None` when it is gone.
     pub fn of(tid: i32) -> Option<Credentials> {
-        let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+        let status = procfs::read(&format!("/proc/{tid}/status")).ok()?;
         // Only the first line can hold bytes of the process's making: its name.
         Credentials::parse(&String::from_utf8_lossy(&status))
     }

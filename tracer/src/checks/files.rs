@@ -9,13 +9,27 @@ use super::{
 use crate::paths::{Namer, Place};
 use foldhash::HashMap;
 use model::{Access, Text, capability::Check, trace::FileKind};
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// Whose the directories are that a process went through; they are asked once, until something may
-/// have changed them.
+/// Whose directories are; they are asked once, until something may have changed them. Processes of one user
+/// that see the same files can share it.
+pub type Owners = Arc<Mutex<KnownOwners>>;
+
+/// By absolute path.
+#[derive(Debug, Default)]
+pub struct KnownOwners {
+    known: HashMap<Vec<u8>, Option<Owner>>,
+    generation: u64,
+}
+
+/// What is known of the directories that a process went through.
 #[derive(Debug, Default)]
 pub struct Directories {
-    known: RefCell<HashMap<Vec<u8>, Option<Owner>>>,
+    owners: Owners,
     /// The last way that was searched: most paths have the directory of the one before them.
     last: RefCell<Option<Way>>,
     generation: u64,
@@ -33,10 +47,22 @@ struct Way {
 const BOUND: usize = 16_384;
 
 impl Directories {
+    /// Takes `owners` from now on.
+    pub fn share(&mut self, owners: &Owners) {
+        if !Arc::ptr_eq(&self.owners, owners) {
+            self.owners = Arc::clone(owners);
+        }
+    }
+
     /// Forgets what was known before `generation`: owners or modes changed since.
     pub fn refresh(&mut self, generation: u64) {
-        if self.generation != generation || self.known.get_mut().len() > BOUND {
-            self.known.get_mut().clear();
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if owners.generation != generation || owners.known.len() > BOUND {
+            owners.known.clear();
+            owners.generation = generation;
+        }
+        drop(owners);
+        if self.generation != generation {
             self.generation = generation;
             self.forget_ways();
         }
@@ -48,11 +74,12 @@ impl Directories {
     }
 
     fn owner(&self, namer: &Namer<'_>, directory: &[u8]) -> Option<Owner> {
-        if let Some(owner) = self.known.borrow().get(directory) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = owners.known.get(directory) {
             return owner.clone();
         }
         let owner = namer.owner_of(&Text::from(directory));
-        self.known.borrow_mut().insert(directory.to_vec(), owner.clone());
+        owners.known.insert(directory.to_vec(), owner.clone());
         owner
     }
 

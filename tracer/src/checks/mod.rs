@@ -15,7 +15,7 @@ mod files;
 mod mode;
 
 pub use credentials::{Credentials, user_namespace};
-pub use files::Directories;
+pub use files::{Directories, Owners};
 pub use mode::Owner;
 
 use crate::{

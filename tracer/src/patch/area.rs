@@ -61,33 +61,41 @@ pub const NO_USER: u32 = u32::MAX;
 pub const DESCRIPTORS: u32 = 1024;
 const COUNTERS: u64 = WRITABLE + 0x1000;
 /// Where calls with paths are recorded.
-pub const RING: u64 = COUNTERS + (BLOCKS + 1) * VARIANTS * 8;
+pub const RING: u64 = COUNTERS + STRIDE * VARIANTS * 8;
 /// How many bytes there are for them.
 pub const RING_SIZE: u64 = 0x4_0000;
 const END: u64 = RING + RING_SIZE;
+/// Between how many stubs of its own a site's lie those of the other sites: what is used of them is close
+/// together, which costs few pages.
+const STRIDE: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE);
 /// How many sites there is room for.
-pub const BLOCKS: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE) - 1;
-/// The room behind them is for what stubs do before some calls (`look.rs`).
-pub const LOOKS_BLOCK: usize = BLOCKS as usize;
+pub const BLOCKS: u64 = STRIDE - 16;
+/// Where the room behind them is, for what stubs do before some calls (`look.rs`).
+pub const LOOKS: u64 = STUBS + BLOCKS * VARIANT_SIZE;
+/// How much that is.
+#[cfg(test)]
+const LOOKS_SIZE: u64 = 16 * VARIANT_SIZE;
 /// How many sorts of calls of one site can pass.
 pub const VARIANTS: u64 = 16;
 /// The stub for one sort of call fits into this many bytes. Two stubs of a site differ in one byte
-/// of their addresses, the second: a slot changes by the writing of one byte, which no thread sees
+/// of their addresses, the third: a slot changes by the writing of one byte, which no thread sees
 /// half done.
 pub const VARIANT_SIZE: u64 = 0x100;
+/// Which byte that is.
+pub const VARIANT_BYTE: u64 = 2;
 
 /// All of it.
 pub const AREA: Range<u64> = STUBS..(END + 0xfff) & !0xfff;
 
 /// Where the stub of a site for its `variant`th sort of call lies.
 pub fn stub(block: usize, variant: usize) -> u64 {
-    STUBS + block as u64 * VARIANTS * VARIANT_SIZE + variant as u64 * VARIANT_SIZE
+    STUBS + variant as u64 * STRIDE * VARIANT_SIZE + block as u64 * VARIANT_SIZE
 }
 
 /// The site and the sort of call whose stub has `address`.
 pub fn owner(address: u64) -> Option<(usize, usize)> {
     let place = address.checked_sub(STUBS).filter(|&place| place < STUBS_SIZE)? / VARIANT_SIZE;
-    Some(((place / VARIANTS) as usize, (place % VARIANTS) as usize))
+    Some(((place % STRIDE) as usize, (place / STRIDE) as usize))
 }
 
 /// Where the address of a site's current stub lies.
@@ -135,13 +143,15 @@ mod tests {
         for (block, variant) in [(0, 0), (0, 15), (1, 0), (last, 15)] {
             assert_eq!(owner(stub(block, variant)), Some((block, variant)));
             assert_eq!(owner(stub(block, variant) + VARIANT_SIZE - 1), Some((block, variant)));
-            assert_eq!(stub(block, 0) ^ stub(block, variant), (variant as u64) << 8);
+            let differs = stub(block, 0) ^ stub(block, variant);
+            assert_eq!(differs & !(0xff << (8 * VARIANT_BYTE)), 0);
         }
         assert_eq!(owner(SLOTS), None);
         assert_eq!(owner(STUBS - 1), None);
         assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
-        assert!(counter(LOOKS_BLOCK, 15) + 8 == RING);
-        assert_eq!(owner(stub(LOOKS_BLOCK, 15)), Some((LOOKS_BLOCK, 15)));
+        assert!(counter(last, 15) + 8 <= RING);
+        assert_eq!(stub(last, 0) + VARIANT_SIZE, LOOKS);
+        assert_eq!(owner(LOOKS + LOOKS_SIZE - 1), Some((BLOCKS as usize + 15, 0)));
         const { assert!(TAILS + 3 * TAIL_SIZE <= NUMBER) };
         const { assert!(AREA.end.is_multiple_of(0x1000)) };
         const { assert!(USER + 4 <= COUNTERS && SCRATCH.is_multiple_of(8)) };

@@ -203,16 +203,22 @@ fn write(
         return Some(());
     };
     let code = Code::of(tid).ok()?;
-    let start = area::stub(first, 0);
-    let (mut stubs, mut slots) = (Vec::new(), Vec::new());
-    for (index, block) in blocks.iter().enumerate() {
-        for (variant, passing) in block.passing.iter().enumerate() {
-            stubs.resize((area::stub(first + index, variant) - start) as usize, 0);
+    // The stubs of one sort lie side by side, and blocks with few sorts leave gaps, which nobody reads.
+    for variant in 0..area::VARIANTS as usize {
+        let (mut from, mut stubs) = (None, Vec::new());
+        for (index, block) in blocks.iter().enumerate() {
+            let Some(passing) = block.passing.get(variant) else { continue };
+            let at = area::stub(first + index, variant);
+            stubs.resize((at - *from.get_or_insert(at)) as usize, 0);
             stubs.extend(&passing.stub.code);
         }
-        slots.extend(area::stub(first + index, block.passing.len() - 1).to_le_bytes());
+        let Some(from) = from else { break };
+        code.write(from, &stubs).ok()?;
     }
-    code.write(start, &stubs).ok()?;
+    let current =
+        |(index, block): (usize, &Block)| area::stub(first + index, block.passing.len() - 1);
+    let slots: Vec<u8> =
+        blocks.iter().enumerate().map(current).flat_map(u64::to_le_bytes).collect();
     code.write(area::slot(first), &slots).ok()?;
     // Where a jump will be, what is there stays when it lies between others.
     let firsts = blocks.iter().map(|block| (block.moved[0].address, block));

@@ -11,14 +11,14 @@ use super::{
     Patcher, area,
     look::{self, LOOKS},
     memory::{self, Code},
-    ring::{self, Reads, Record},
+    ring::{self, Behind, Reads, Record},
     space::{Ring, Space},
     stub::Manner,
     tail::{self, Stage, Tail},
 };
 use crate::{
     descriptors::clone_flags,
-    observe::{Before, Event, Passed},
+    observe::{Before, Event, Passed, Since},
     paths::is_of_process,
     plan::Special,
     recorder::Recorder,
@@ -94,6 +94,7 @@ impl Patcher {
                         self.forget_opened(other);
                     }
                 }
+                recorder.forget_alike();
             }
             Reads::Nothing if looks && self.space(process).is_some_and(|space| space.moved) => {
                 self.served = true;
@@ -121,7 +122,7 @@ impl Patcher {
 
     fn is_full(&mut self, process: i32) -> bool {
         self.space(process).is_some_and(|space| matches!(space.ring, Ring::Read(_)))
-            && ring::head(process).is_ok_and(|head| head == Some(area::RING_SIZE))
+            && ring::head(process).is_ok_and(|head| head >= Some(ring::ROOM))
     }
 
     /// Whether calls with paths of a process may pass; prepares it for that the first time.
@@ -253,7 +254,8 @@ impl Patcher {
             }
             Err(_) => return false,
         };
-        let Some(done) = replay_all(space, process, &bytes, removed, recorder) else {
+        let after = (removed, read + bytes.len() as u64);
+        let Some(done) = replay_all(space, process, &bytes, after, recorder) else {
             self.spoilt(process, recorder);
             return false;
         };
@@ -293,7 +295,8 @@ impl Patcher {
         let Some((process, bytes)) = self.aside.take() else { return };
         let removed = self.removes;
         let Some(space) = self.space(process) else { return };
-        if replay_all(space, process, &bytes, removed, recorder).is_none() {
+        // Those that follow begin the ring anew.
+        if replay_all(space, process, &bytes, (removed, 0), recorder).is_none() {
             self.spoilt(process, recorder);
         }
     }
@@ -305,6 +308,7 @@ impl Patcher {
             return;
         }
         space.ring = Ring::Read(0);
+        space.rewound += 1;
         space.emptied = false;
         space.files.clear();
         ring::Bits::default().write(process);
@@ -322,6 +326,7 @@ impl Patcher {
             return true;
         };
         space.ring = Ring::Read(0);
+        space.rewound += 1;
         space.emptied = true;
         space.files.remove(&descriptor);
         let is_meant = bits.end(descriptor);
@@ -433,12 +438,13 @@ fn replay_all(
     space: &mut Space,
     process: i32,
     bytes: &[u8],
-    removed: bool,
+    (removed, more): (bool, u64),
     recorder: &mut Recorder,
 ) -> Option<u64> {
+    recorder.refresh_alike();
     // A descriptor that a record means is what it was.
     recorder.descriptors_stand(true);
-    let done = replay_each(space, process, bytes, removed, recorder);
+    let done = replay_each(space, process, bytes, (removed, more), recorder);
     recorder.descriptors_stand(false);
     done
 }
@@ -447,7 +453,7 @@ fn replay_each(
     space: &mut Space,
     process: i32,
     bytes: &[u8],
-    removed: bool,
+    (removed, more): (bool, u64),
     recorder: &mut Recorder,
 ) -> Option<u64> {
     let mut done = 0;
@@ -462,14 +468,38 @@ fn replay_each(
             None => None,
         };
         let path = Text::from(record.path());
-        let result = result(record.result());
-        let before = record.before();
-        let passed = Passed { path: Some(&path), opened, result, before, removed };
-        let passed = call.names.then_some(passed);
-        let at = recorder.passed_by(&event, passed, result);
-        let at = if call.names { at } else { opened.cloned() };
-        if let (Some(at), Ok(fd @ 0..)) = (at, i32::try_from(record.result())) {
-            space.files.insert(fd, at);
+        let (before, result) = (record.before(), result(record.result()));
+        // What a descriptor means that no record opened, it means until it is no more meant.
+        let below_another = opened.is_none()
+            && base.is_some_and(|base| base != libc::AT_FDCWD)
+            && path.as_bytes().first() != Some(&b'/');
+        let meant = if below_another { space.rewound + 1 } else { 0 };
+        let tells = call.tells.map(|which| {
+            let told = |at: usize| if which & 1 << at != 0 { event.args[at] } else { 0 };
+            // No such call has six arguments.
+            std::array::from_fn(|at| if at == 5 { meant } else { told(at) })
+        });
+        let behind = &bytes[(done + ring::RECORD) as usize..];
+        let behind = Behind { bytes: behind, more: (process, more) };
+        let since: Option<&dyn Since> = if removed { Some(&behind) } else { None };
+        let (opened, is_nameless) = (opened.and_then(Option::as_ref), opened == Some(&None));
+        let path = Some(&path);
+        let passed = Passed { path, opened, result, before, removed, is_nameless, since, tells };
+        let at = if call.names {
+            recorder.passed_with(&event, passed)
+        } else {
+            recorder.passed_by(&event, None, result);
+            opened.cloned()
+        };
+        match i32::try_from(record.result()) {
+            Ok(fd @ 0..) if record.opens() => {
+                space.files.insert(fd, at);
+            }
+            Ok(0) if record.removes() && at.is_some() => {
+                space.rewound += 1;
+                space.files.values_mut().filter(|file| **file == at).for_each(|file| *file = None);
+            }
+            _ => {}
         }
         done += ring::RECORD;
     }
@@ -485,6 +515,8 @@ struct Call {
     base: Option<usize>,
     /// It has a path.
     names: bool,
+    /// Which of its other arguments say what it does.
+    tells: Option<u8>,
 }
 
 impl Call {
@@ -496,13 +528,13 @@ impl Call {
 fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Call> {
     let block = space.blocks.get(block)?;
     let passing = block.passing.get(variant)?;
-    let (base, names) = match passing.sort.manner {
-        Manner::Names(named) => (named.base, true),
-        Manner::Copies { descriptor } => (Some(descriptor), false),
-        Manner::Gives => (None, false),
+    let (base, names, tells) = match passing.sort.manner {
+        Manner::Names(named) => (named.base, true, named.tells),
+        Manner::Copies { descriptor } => (Some(descriptor), false, None),
+        Manner::Gives => (None, false, None),
         Manner::Counts | Manner::Ends { .. } => return None,
     };
-    Some(Call { after: block.call + 2, sysno: passing.sysno, base, names })
+    Some(Call { after: block.call + 2, sysno: passing.sysno, base, names, tells })
 }
 
 /// The kernel's answer, where it is one: not that a call is to be made again (ERESTARTSYS to
@@ -515,7 +547,7 @@ fn result(answer: i64) -> Option<i64> {
 
 /// What is known of a call whose path is read now, where it was looked at what was there before.
 fn before(before: Option<Before>, result: Option<i64>) -> Option<Passed<'static>> {
-    let passed = Passed { path: None, opened: None, result, before, removed: false };
+    let passed = Passed { result, before, ..Passed::default() };
     before.is_some().then_some(passed)
 }
 

@@ -280,7 +280,8 @@ impl Space {
         let code = Code::of(tid).ok()?;
         code.write(area::stub(block, variant), &stub.code).ok()?;
         // The only byte in which the stubs of a site differ.
-        code.write(area::slot(block) + 1, &[(area::stub(block, variant) >> 8) as u8]).ok()?;
+        let changed = (area::stub(block, variant) >> (8 * area::VARIANT_BYTE)) as u8;
+        code.write(area::slot(block) + area::VARIANT_BYTE, &[changed]).ok()?;
         known.passing.push(Passing { sort, sysno, stub, counted: 0 });
         self.changed(&code)
     }

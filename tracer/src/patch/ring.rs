@@ -5,9 +5,15 @@ use super::{
     area::{self, RING, RING_SIZE},
     memory::write_data,
 };
-use crate::{observe::Before, plan::Plan};
+use crate::{
+    observe::{Before, Since},
+    plan::Plan,
+};
 use supervisor::memory;
 
+/// So far calls that only look may fill the ring; those that change a name go on to its end. A full ring can
+/// be read while its process goes on, if the call that found it full changes nothing.
+pub const ROOM: u64 = RING_SIZE - 64 * RECORD;
 /// A record has this many bytes.
 pub const RECORD: u64 = 0x100;
 /// Which stub made it: block * VARIANTS + variant, and the flags below.
@@ -34,7 +40,9 @@ pub const BELOW_OPENED: u32 = 1 << 30;
 pub const OPENS: u32 = 1 << 29;
 /// It was looked at what was there before.
 pub const LOOKS: u32 = 1 << 28;
-const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS | LOOKS;
+/// It removes a name.
+pub const REMOVES: u32 = 1 << 27;
+const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS | LOOKS | REMOVES;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +70,27 @@ impl<'a> Record<'a> {
         self.word(ID) as u32 & BELOW_OPENED != 0
     }
 
+    /// The last component of what it removed; nothing where it may have, but that is not known yet.
+    fn removed(self) -> Option<&'a [u8]> {
+        let id = self.word(ID) as u32;
+        let name = || self.path().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        match (id & REMOVES != 0, id & UNFINISHED != 0) {
+            (false, _) => None,
+            (_, true) => Some(&[]),
+            _ => (self.result() == 0).then(name),
+        }
+    }
+
+    /// Whether it removed a name.
+    pub fn removes(self) -> bool {
+        self.removed().is_some()
+    }
+
+    /// Whether its result is a descriptor.
+    pub fn opens(self) -> bool {
+        self.word(ID) as u32 & OPENS != 0
+    }
+
     /// What was there before the call, where that was looked at.
     pub fn before(self) -> Option<Before> {
         let is_there = self.word(LOOKED) as u32 != 0;
@@ -86,6 +115,24 @@ impl<'a> Record<'a> {
     pub fn path(self) -> &'a [u8] {
         let path = self.0.get(PATH as usize..).unwrap_or_default();
         path.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// The records behind one.
+#[derive(Debug)]
+pub struct Behind<'a> {
+    /// Those that were read with it.
+    pub bytes: &'a [u8],
+    /// Whose they are, and from where on there may be more in the ring.
+    pub more: (i32, u64),
+}
+
+impl Since for Behind<'_> {
+    fn removes(&self, name: &[u8]) -> bool {
+        let is_it = |record: Record| record.removed().is_some_and(|n| n.is_empty() || n == name);
+        let (tid, from) = self.more;
+        Record::all(self.bytes).any(is_it)
+            || matches!(since(tid, from), Ok(Some((_, bytes))) if Record::all(&bytes).any(is_it))
     }
 }
 

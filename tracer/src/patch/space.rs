@@ -88,12 +88,15 @@ pub struct Space {
     pub ring: Ring,
     /// Its process may be somebody else by now.
     pub is_renamed: bool,
+    /// How often it was emptied so that no descriptor is meant any more.
+    pub rewound: u64,
     /// It was emptied while the process went on: what its records opened and meant still counts.
     pub emptied: bool,
     /// Another process may have moved what its records opened: it stops at its next path.
     pub moved: bool,
-    /// The files that records opened which were read and still count, by descriptor.
-    pub files: HashMap<i32, Text>,
+    /// The files that records opened which were read and still count, by descriptor; `None` for one that has
+    /// no name any more.
+    pub files: HashMap<i32, Option<Text>>,
     /// Its threads did not let it be rewritten: for how many more stops that is believed.
     pub deaf_for: u32,
     /// For how many the next time.
@@ -248,7 +251,7 @@ mod tests {
             taken.retain(|range| !range.is_empty());
             taken
         };
-        assert_eq!(taken(&space), [area.clone()]);
+        assert_eq!(taken(&space), std::slice::from_ref(&area));
         let program = [0x40_1000, 0x40_1ffe, 0x40_9000];
         let (library, loader) = ([0x7f00_0000_1008, 0x7f00_0000_2000], [0x7fff_f000_0010]);
         for (block, address) in [&program[..], &library, &loader].concat().into_iter().enumerate() {

@@ -37,7 +37,7 @@
 //!         cmp  %rdx,%rsi              or is what it sees written over it?
 //!         je   original
 //!         mov  HEAD,%ecx              is there room?
-//!         cmp  $RING_SIZE,%ecx
+//!         cmp  $ROOM,%ecx
 //!         jae  original
 //!         mov  %rbx,OLD_RBX(%rcx)
 //!         movl $ID|UNFINISHED,ID(%rcx)
@@ -308,7 +308,7 @@ impl Stub {
                 ways.counts(&mut code, area::counter(block, variant));
             }
             Manner::Gives => {
-                begin_record(&mut code, ring::id(block, variant), &mut stops);
+                begin_record(&mut code, ring::id(block, variant), area::RING_SIZE, &mut stops);
                 let at = take_record(&mut code);
                 let refused = begin_look(&mut code, (0, Change::Gives), &mut stops)?;
                 // Behind it no record is held.
@@ -447,8 +447,13 @@ fn begin_named(
         stops.push(code.jump_unless_set(mode, OWNERS as u32)?);
     }
     let opens = if named.opens { ring::OPENS } else { 0 };
-    let looks = if named.change.is_some() { ring::LOOKS } else { 0 };
-    begin_record(code, ring::id(block, variant) | opens | looks, stops);
+    let looks = match named.change {
+        Some((Change::Removes, _)) => ring::LOOKS | ring::REMOVES,
+        Some(_) => ring::LOOKS,
+        None => 0,
+    };
+    let room = if named.change.is_some() { area::RING_SIZE } else { ring::ROOM };
+    begin_record(code, ring::id(block, variant) | opens | looks, room, stops);
     if let Some(base) = named.base {
         mean(code, base, stops)?;
     }
@@ -482,14 +487,19 @@ fn begin_copy(
     others.push(code.jump_if(If::Above));
     code.bit_of_argument(Bit::Test, descriptor, area::OPENED)?;
     others.push(code.jump_if(If::NotBelow));
-    begin_record(code, ring::id(block, variant) | ring::OPENS | ring::BELOW_OPENED, stops);
+    begin_record(
+        code,
+        ring::id(block, variant) | ring::OPENS | ring::BELOW_OPENED,
+        ring::ROOM,
+        stops,
+    );
     Some(Taken { at: take_record(code), refused: None })
 }
 
-fn begin_record(code: &mut Code, id: u32, stops: &mut Vec<Jump>) {
-    // mov HEAD,%ecx; cmp $RING_SIZE,%ecx
+fn begin_record(code: &mut Code, id: u32, room: u64, stops: &mut Vec<Jump>) {
+    // mov HEAD,%ecx; cmp $ROOM,%ecx
     code.put_with(&[0x8b, 0x0c, 0x25], area::HEAD);
-    code.put_with(&[0x81, 0xf9], area::RING_SIZE);
+    code.put_with(&[0x81, 0xf9], room);
     stops.push(code.jump_if(If::NotBelow));
     // mov %rbx,OLD_RBX(%rcx)
     code.put_with(&[0x48, 0x89, 0x99], area::RING + ring::OLD_RBX);
