@@ -461,7 +461,7 @@ fn a_handler_that_looks_at_files_may_run_amid_the_recording_of_a_look() {
 
 #[test]
 fn files_are_made_and_removed_without_a_stop_as_with_one() {
-    for case in ["made", "removed", "nameless", "others", "threads"] {
+    for case in ["made", "removed", "nameless", "others", "threads", "early_thread"] {
         same_in_all("names", case);
     }
 }

@@ -131,6 +131,18 @@ static void *waits(void *pipe_end) {
     CHECK(read((int)(long)pipe_end, &order, 1) == 1);
     return NULL;
 }
+static void early_thread(void) {
+    int orders[2];
+    pthread_t other;
+    CHECK(pipe(orders) == 0 && pthread_create(&other, NULL, waits, (void *)(long)orders[0]) == 0);
+    CHECK(write(orders[1], "", 1) == 1 && pthread_join(other, NULL) == 0);
+    for (int i = 0; i < 9; i++) {
+        pid_t child = fork();
+        if (child != 0) CHECK(waitpid(child, NULL, 0) == child);
+        for (int j = 0; j < 9; j++) makes("file", 0600), see(look("file")), see(removes("file"));
+        if (child == 0) _exit(0);
+    }
+}
 static void threads(void) {
     int orders[2];
     for (int i = 0; i < 9 * TIMES; i++) {
@@ -199,7 +211,7 @@ static void image(void) {
 int main(int count, char **words) {
     const char *name = count > 1 ? words[1] : "";
     static const struct { const char *name; void (*run)(void); } cases[] = {
-        {"made", made}, {"removed", removed}, {"nameless", nameless}, {"owners", owners}, {"others", others}, {"threads", threads}, {"signals", signals}, {"image", image},
+        {"made", made}, {"removed", removed}, {"nameless", nameless}, {"owners", owners}, {"others", others}, {"threads", threads}, {"early_thread", early_thread}, {"signals", signals}, {"image", image},
     };
     if (strcmp(name, "begins") == 0) begins(words[0]);
     for (unsigned at = 0; at < sizeof cases / sizeof *cases; at++)

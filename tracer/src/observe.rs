@@ -217,7 +217,11 @@ impl Observation {
             // ENOENT for the program: it names nothing.
             (Base::Current, _) if path.is_empty() => return,
             (Base::Descriptor(_), _) if path.is_empty() && !may_be_empty => return,
-            (Base::Descriptor(_), _) if passed.is_some_and(|passed| passed.is_nameless) => return,
+            (Base::Descriptor(_), _)
+                if !is_absolute && passed.is_some_and(|passed| passed.is_nameless) =>
+            {
+                return;
+            }
             (Base::Descriptor(fd), Some(opened)) if !is_absolute => {
                 namer.below(opened, fd, path, follow, asks)
             }

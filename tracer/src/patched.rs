@@ -65,6 +65,7 @@ impl Engine<'_> {
         {
             return Entry::Skip;
         }
+        patcher.ends_guest(process, &self.recorder);
         match patcher.prepare(event, process, &mut self.recorder) {
             Next::Again => return Entry::Anew,
             Next::Ended(wait) => {

@@ -150,14 +150,15 @@ impl Plan {
         self.special == Special::SendTo && args[SENDTO_ADDRESS] == 0
     }
 
-    /// A pointer argument that must be absent where a plain call with these arguments does: with one it would
-    /// tell more.
-    pub fn absent(&self, args: &[u64; 6]) -> Option<usize> {
+    /// Arguments that must be 0 where a plain call with these arguments has them so, and whether all of each
+    /// counts: with others it would tell more. Nothing where it is not plain by that.
+    pub fn absent(&self, args: &[u64; 6]) -> &'static [(usize, bool)] {
         if self.sends_unaddressed(args) {
-            return Some(SENDTO_ADDRESS);
+            return &[(SENDTO_ADDRESS, true)];
         }
-        // prlimit64 that sets no limit.
-        (self.sysno.name() == Some("prlimit64") && args[2] == 0).then_some(2)
+        // prlimit64 of the caller itself that sets no limit.
+        let own = self.sysno.name() == Some("prlimit64") && args[0] as u32 == 0 && args[2] == 0;
+        if own { &[(0, false), (2, true)] } else { &[] }
     }
 
     /// Whether the result of a call with these arguments is evidence.
@@ -177,7 +178,7 @@ impl Plan {
             in_register(value)
         };
         let tells_nothing = || {
-            self.absent(args).is_some()
+            !self.absent(args).is_empty()
                 || self.is_plain()
                     && self.special == Special::None
                     && !self.checks.iter().any(|check| check.asked(named))

@@ -34,7 +34,7 @@ use libc::c_int;
 use model::{Arch, Sysno};
 use nix::{sys::ptrace, unistd::Pid};
 use prepare::Shown;
-use replay::SHARES;
+use replay::{SHARES, User};
 use rewrite::{Atlas, Others};
 use space::{Due, Ring, Site, Space};
 use stub::{Choice, Manner, Sort, Value};
@@ -94,7 +94,7 @@ pub struct Patcher {
     /// In some, they may have removed files.
     removes: bool,
     /// Whose files are removed so, if that is somebody's alone.
-    user: Option<replay::User>,
+    user: Option<User>,
     /// The call that stopped did so because records depend on it: its place is as it should be.
     served: bool,
     /// The records of a process that goes on, to be read before anything else is looked at.
@@ -199,11 +199,19 @@ impl Patcher {
         }
         copy.emptied = false;
         copy.taken = None;
+        copy.due = Due::No;
         copy.is_lent = false;
         copy.guest = None;
         copy.seen.clear();
         copy.files.clear();
         copy.keep_what_is_there(tid);
+        if matches!(copy.ring, Ring::Read(_) | Ring::Waits) && !replay::has_tails(tid) {
+            // Its maker was prepared for paths after the copying.
+            copy.ring = Ring::Unused;
+        }
+        if self.user == Some(User::Several) {
+            let _ = memory::write_data(tid, area::USER, &area::NO_USER.to_le_bytes());
+        }
         copy.set_base(tid);
         if copy.opened && !copy.closed {
             let _ = write(tid, area::CLOSED, &[0]);
@@ -226,21 +234,29 @@ impl Patcher {
         let Some(number) = self.of.remove(&process) else { return };
         let Some(space) = self.spaces.get_mut(&number) else { return };
         space.members.retain(|&member| member != process);
-        let was_guest = space.guest.take_if(|guest| *guest == process).is_some();
-        if let [alone] = space.members[..]
-            && space.opened
-            && !space.closed
-        {
+        if let [alone] = space.members[..] {
+            space.guest = None;
             let takes_paths = matches!(space.ring, Ring::Read(_)) && !space.moved;
             let bytes = [0, u8::from(!takes_paths)];
-            let bytes = if was_guest { &bytes[..] } else { &bytes[..1] };
             for tid in recorder.threads_of(alone) {
-                if memory::write_data(tid, area::CLOSED, bytes).is_ok() {
+                if !space.opened
+                    || space.closed
+                    || memory::write_data(tid, area::CLOSED, &bytes).is_ok()
+                {
                     break;
                 }
             }
         }
         self.tidy(number);
+    }
+
+    /// A process makes a call. While a guest lived in its memory it could not: that one is elsewhere by now,
+    /// though this was not reported yet.
+    pub fn ends_guest(&mut self, process: i32, recorder: &Recorder) {
+        let guest = self.space(process).and_then(|space| space.guest);
+        if let Some(guest) = guest.filter(|&guest| guest != process) {
+            self.leave(guest, recorder);
+        }
     }
 
     fn tidy(&mut self, number: u64) {
@@ -601,8 +617,8 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
         return None;
     }
     let mut values = plan.values.iter().map(in_register).collect::<Option<Vec<_>>>()?;
-    let absent = plan.absent(&event.args);
-    values.extend(absent.map(|argument| Value { argument, wide: true, value: 0 }));
+    let absent = plan.absent(&event.args).iter();
+    values.extend(absent.map(|&(argument, wide)| Value { argument, wide, value: 0 }));
     let manner = match (plan.ends(), plan.copies(&event.args)) {
         (Some(descriptor), _) => Manner::Ends { descriptor },
         (_, Some(descriptor)) => Manner::Copies { descriptor },

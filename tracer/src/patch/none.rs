@@ -68,6 +68,9 @@ impl Patcher {
     /// Nothing passed.
     pub fn count(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) {}
 
+    /// Nobody lives in another's memory.
+    pub fn ends_guest(&mut self, _process: i32, _recorder: &Recorder) {}
+
     /// Nothing to prepare.
     pub fn prepare(&mut self, _event: &Event, _process: i32, _recorder: &mut Recorder) -> Next {
         Next::Proceed

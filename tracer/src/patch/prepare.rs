@@ -94,6 +94,9 @@ impl Patcher {
             Due::Soon if is_loading(event.sysno) => return Next::Proceed,
             Due::Soon | Due::Now => {}
         }
+        if space.guest.is_some() {
+            return Next::Proceed;
+        }
         let is_alone = space.members.len() == 1 && recorder.threads_of(process).len() == 1;
         let program = recorder.runs(process);
         let shown = program.is_some_and(|program| self.shown.contains_key(&program));
@@ -159,6 +162,7 @@ impl Patcher {
             space.blocks.truncate(first);
             space.pads.retain(|_, block| *block < first);
             space.jumps.retain(|_, block| *block < first);
+            space.sites.retain(|_, site| !matches!(site, Site::Rewritten(at) if *at >= first));
         }
         space.mappings = Some(mappings);
         Some(())

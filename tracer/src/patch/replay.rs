@@ -27,7 +27,7 @@ use libc::user_regs_struct;
 use model::{Access, Sysno, Text};
 use nix::{sys::ptrace, unistd::Pid};
 use std::sync::LazyLock;
-use supervisor::procfs;
+use supervisor::{memory as memory_of, procfs};
 
 static TAILS: LazyLock<Vec<Tail>> =
     LazyLock::new(|| tail::PATHS.into_iter().filter_map(Tail::new).collect());
@@ -96,7 +96,7 @@ impl Patcher {
                 }
                 recorder.forget_alike();
             }
-            Reads::Nothing if looks && self.space(process).is_some_and(|space| space.moved) => {
+            Reads::Nothing if looks && self.is_moved(process) => {
                 self.served = true;
                 self.empty(process, recorder);
                 self.reopen_paths(process);
@@ -120,6 +120,10 @@ impl Patcher {
         }
     }
 
+    fn is_moved(&mut self, process: i32) -> bool {
+        self.space(process).is_some_and(|space| space.moved && space.guest.is_none())
+    }
+
     fn is_full(&mut self, process: i32) -> bool {
         self.space(process).is_some_and(|space| matches!(space.ring, Ring::Read(_)))
             && ring::head(process).is_ok_and(|head| head >= Some(ring::ROOM))
@@ -127,26 +131,24 @@ impl Patcher {
 
     /// Whether calls with paths of a process may pass; prepares it for that the first time.
     pub fn takes_paths(&mut self, process: i32, recorder: &mut Recorder) -> bool {
-        let Some(space) = self.space(process) else { return false };
-        match space.ring {
-            Ring::Closed => return false,
-            Ring::Read(_) => return true,
-            Ring::Waits if recorder.threads_of(process) != [process] => return false,
-            Ring::Waits => {
-                // Nothing was recorded meanwhile.
-                space.ring = Ring::Read(0);
-                self.rewind(process);
-                self.reopen_paths(process);
-                return true;
-            }
-            Ring::Unused => {}
+        match self.space(process).map(|space| space.ring) {
+            None | Some(Ring::Closed) => return false,
+            Some(Ring::Read(_)) => return true,
+            Some(Ring::Unused | Ring::Waits) => {}
         }
-        let may = space.members.len() == 1
-            && recorder.threads_of(process) == [process]
-            && !recorder.works_elsewhere(process)
-            && procfs::link(process, "cwd").is_ok_and(|cwd| !is_of_process(cwd.as_bytes()))
-            && write_tails(process).is_some();
+        let is_alone = recorder.threads_of(process) == [process];
+        let stays = !recorder.works_elsewhere(process)
+            && procfs::link(process, "cwd").is_ok_and(|cwd| !is_of_process(cwd.as_bytes()));
+        let Some(space) = self.space(process) else { return false };
+        let may = match space.ring {
+            _ if !is_alone => return false,
+            Ring::Waits => stays,
+            _ => space.members.len() == 1 && stays && write_tails(process).is_some(),
+        };
         space.ring = if may { Ring::Read(0) } else { Ring::Closed };
+        // Nothing was recorded so far, or meanwhile.
+        self.rewind(process);
+        self.reopen_paths(process);
         self.records |= may;
         if may {
             self.ask_user(process, recorder);
@@ -193,7 +195,9 @@ impl Patcher {
     /// A call was recorded at its stop: a process that begins to work where files come and go by
     /// themselves stops at each path from now on.
     pub fn follow(&mut self, process: i32, recorder: &mut Recorder) {
-        if self.records && recorder.works_elsewhere(process) {
+        // Those of a guest stop anyway.
+        let is_guest = self.space(process).is_some_and(|space| space.guest == Some(process));
+        if self.records && !is_guest && recorder.works_elsewhere(process) {
             self.stop_paths(process, Ring::Closed, recorder);
         }
     }
@@ -205,9 +209,12 @@ impl Patcher {
         if matches!(space.ring, Ring::Read(_)) {
             let _ = memory::write_data(process, area::PATHS_CLOSED, &[1]);
         }
-        if space.ring != Ring::Closed {
-            space.ring = ring;
-        }
+        space.ring = match (space.ring, ring) {
+            (Ring::Closed, _) => Ring::Closed,
+            // Nothing is prepared for paths yet.
+            (Ring::Unused, Ring::Waits) => Ring::Unused,
+            _ => ring,
+        };
     }
 
     /// Where a process that goes on opened its directories may soon not be where they are: it stops at its
@@ -482,7 +489,8 @@ fn replay_each(
         let behind = &bytes[(done + ring::RECORD) as usize..];
         let behind = Behind { bytes: behind, more: (process, more) };
         let since: Option<&dyn Since> = if removed { Some(&behind) } else { None };
-        let (opened, is_nameless) = (opened.and_then(Option::as_ref), opened == Some(&None));
+        let is_nameless = opened == Some(&None);
+        let opened = opened.and_then(Option::as_ref);
         let path = Some(&path);
         let passed = Passed { path, opened, result, before, removed, is_nameless, since, tells };
         let at = if call.names {
@@ -493,7 +501,10 @@ fn replay_each(
         };
         match i32::try_from(record.result()) {
             Ok(fd @ 0..) if record.opens() => {
-                space.files.insert(fd, at);
+                match at {
+                    None if !is_nameless => space.files.remove(&fd),
+                    at => space.files.insert(fd, at),
+                };
             }
             Ok(0) if record.removes() && at.is_some() => {
                 space.rewound += 1;
@@ -504,6 +515,14 @@ fn replay_each(
         done += ring::RECORD;
     }
     Some(done)
+}
+
+/// Whether what [`write_tails`] writes is in the memory of a process: the last of it.
+pub fn has_tails(process: i32) -> bool {
+    LOOKS.last().is_some_and(|look| {
+        let mut there = vec![0; look.code.len()];
+        memory_of::read(process, look.address(), &mut there).is_ok() && there == look.code
+    })
 }
 
 /// A call that passes: where it goes on, and which.

@@ -12,7 +12,10 @@ use super::{
 };
 use model::{Sysno, Text};
 use std::{collections::HashMap, ops::Range};
-use supervisor::procfs::{self, Mapping};
+use supervisor::{
+    memory as memory_of,
+    procfs::{self, Mapping},
+};
 
 /// What is known of a place in a file, relative to its call. The same in each process.
 #[derive(Debug, Clone)]
@@ -117,8 +120,10 @@ impl Space {
             return None;
         }
         let (jump, pads) = self.way(&Of(tid), &known, block)?;
-        let stub = Stub::new(block, 0, &known.moved, call, &sort)?;
-        let passing = vec![Passing { sort, sysno, stub, counted: 0 }];
+        // Where only this sort has no stub, others of the place may.
+        let Some(stub) = Stub::new(block, 0, &known.moved, call, &sort) else { return Some(()) };
+        let counted = memory_of::read_u64(tid, area::counter(block, 0)).unwrap_or_default();
+        let passing = vec![Passing { sort, sysno, stub, counted }];
         self.blocks.push(Block { moved: known.moved, call, jump, pads, passing });
         self.write(tid, others, block)
     }
@@ -241,11 +246,25 @@ impl Space {
             memory.bytes(address..address + bytes.len() as u64).is_some_and(|there| there == bytes)
         };
         for (index, block) in self.blocks.iter_mut().enumerate() {
+            // The values of a choice may be more by now than they were.
             let stub = |variant: usize, passing: &Passing| {
-                is_there(area::stub(index, variant), &passing.stub.code)
+                let code = &passing.stub.code;
+                let fixed =
+                    if passing.sort.choice.is_some() { CHOICE as usize } else { code.len() };
+                is_there(area::stub(index, variant), &code[..fixed])
             };
             let kept = block.passing.iter().enumerate().take_while(|(at, p)| stub(*at, p)).count();
             block.passing.truncate(kept);
+            let choices = block.passing.iter_mut().enumerate();
+            for (variant, passing) in choices.filter(|(_, passing)| passing.sort.choice.is_some()) {
+                let mut of = [0; 8];
+                // What cannot be read is gone with the process.
+                let _ = memory.read(area::stub(index, variant) + CHOICE, &mut of);
+                passing.stub.code[CHOICE as usize..].copy_from_slice(&of);
+                if let Some(choice) = &mut passing.sort.choice {
+                    choice.of = u64::from_le_bytes(of);
+                }
+            }
         }
         // Blocks are made one after another, and of each the stub first.
         let made = self.blocks.iter().take_while(|block| !block.passing.is_empty()).count();
@@ -282,7 +301,9 @@ impl Space {
         // The only byte in which the stubs of a site differ.
         let changed = (area::stub(block, variant) >> (8 * area::VARIANT_BYTE)) as u8;
         code.write(area::slot(block) + area::VARIANT_BYTE, &[changed]).ok()?;
-        known.passing.push(Passing { sort, sysno, stub, counted: 0 });
+        // In a copy there may be what another sort was counted to.
+        let counted = memory_of::read_u64(tid, area::counter(block, variant)).unwrap_or_default();
+        known.passing.push(Passing { sort, sysno, stub, counted });
         self.changed(&code)
     }
 

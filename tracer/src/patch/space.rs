@@ -235,6 +235,7 @@ impl Space {
         self.sites.retain(|address, _| !within(address));
         self.jumps.retain(|address, _| !within(address));
         self.pads.retain(|address, _| !within(address));
+        self.prepared.retain(|address| !within(address));
     }
 }
 
