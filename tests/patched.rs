@@ -65,9 +65,9 @@ fn missing(these: &[BTreeSet<String>], those: &[BTreeSet<String>]) -> Vec<String
     always.into_iter().filter(|fact| !those.iter().any(|facts| facts.contains(fact))).collect()
 }
 
-/// Workloads that end programs by time, that look at how old files are, or that look at themselves ten times
-/// a second as Redis does: how far they come differs.
-const TIMED: [&str; 4] = ["git_clone", "git_commit", "redis", "timeouts"];
+/// Workloads that end programs by time, that try until a server answers, that look at how old files are, or at
+/// themselves ten times a second as Redis does: how far they come differs.
+const TIMED: [&str; 5] = ["git_clone", "git_commit", "nginx", "redis", "timeouts"];
 
 /// The kernel makes the first of a call that a stop interrupted; whether and where threads wait for each other
 /// is a matter of time.
