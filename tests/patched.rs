@@ -165,13 +165,8 @@ fn outcomes(outcomes: &Value) -> Vec<String> {
 
 workload_tests!(same);
 
-/// Runs a fixture natively and both ways: what it says and how it ends is the same.
-fn alike(program: &str, words: &str) -> Option<[Value; 2]> {
-    Some(runs_alike(program, words)?.map(|(_, trace)| trace))
-}
-
-/// The same, with what the runs left.
-fn runs_alike(program: &str, words: &str) -> Option<[(Ran, Value); 2]> {
+/// A fixture as a workload.
+fn fixture(program: &str, words: &str) -> Option<Workload> {
     let mut workload = Workload::line(program, &[], "");
     workload.fixtures = vec![program.to_owned()];
     workload.exec =
@@ -180,6 +175,26 @@ fn runs_alike(program: &str, words: &str) -> Option<[(Ran, Value); 2]> {
         skip(&why);
         return None;
     }
+    Some(workload)
+}
+
+/// How often a program did what `how` points to, to the file in its scene that ends with `name`.
+fn times(trace: &Value, program: &str, name: &str, how: &str) -> u64 {
+    let mut programs = trace["programs"].as_array().unwrap().iter();
+    let is_it = |one: &&Value| one["path"].as_str().unwrap().ends_with(program);
+    let files = programs.find(is_it).unwrap()["files"].as_array().unwrap().iter();
+    let mut of = files.filter(|file| file["path"].as_str().unwrap().ends_with(name));
+    of.next().unwrap()["accesses"].pointer(how).unwrap().as_u64().unwrap()
+}
+
+/// Runs a fixture natively and both ways: what it says and how it ends is the same.
+fn alike(program: &str, words: &str) -> Option<[Value; 2]> {
+    Some(runs_alike(program, words)?.map(|(_, trace)| trace))
+}
+
+/// The same, with what the runs left.
+fn runs_alike(program: &str, words: &str) -> Option<[(Ran, Value); 2]> {
+    let mut workload = fixture(program, words)?;
     let native = Scene::prepare(&workload).run_native();
     workload.status = native.status;
     Some([&[][..], &["--no-patch"]].map(|options| {
@@ -333,12 +348,7 @@ fn limits_and_kill_lose_no_count() {
 
 #[test]
 fn eight_threads_that_fork_execute_and_unload_lose_no_call() {
-    let mut workload = Workload::line("stress", &[], "");
-    workload.fixtures = vec!["stress".to_owned()];
-    workload.exec = Some(["stress", "3"].map(str::to_owned).to_vec());
-    if let Some(why) = workload.obstacle() {
-        return skip(&why);
-    }
+    let Some(workload) = fixture("stress", "3") else { return };
     let (ran, trace) = record(&workload, &[]);
     let counts = counts(&trace);
     let said: BTreeMap<&str, u64> = ran
@@ -437,22 +447,10 @@ fn a_process_that_is_killed_where_it_opens_a_file_was_seen_doing_so() {
 
 #[test]
 fn a_handler_that_looks_at_files_may_run_amid_the_recording_of_a_look() {
-    let mut workload = Workload::line("looks", &[], "");
-    workload.fixtures = vec!["looks".to_owned()];
-    workload.exec = Some(["looks", "signals"].map(str::to_owned).to_vec());
-    if let Some(why) = workload.obstacle() {
-        return skip(&why);
-    }
+    let Some(workload) = fixture("looks", "signals") else { return };
     let (ran, trace) = record(&workload, &[]);
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "0\n"));
-    let mut programs = trace["programs"].as_array().unwrap().iter();
-    let is_own = |program: &&Value| program["path"].as_str().unwrap().ends_with("/looks");
-    let program = programs.find(is_own).unwrap();
-    let looks = |name: &str, how: &str| {
-        let files = program["files"].as_array().unwrap().iter();
-        let mut of = files.filter(|file| file["path"].as_str().unwrap().ends_with(name));
-        of.next().unwrap()["accesses"]["metadata"].pointer(how).unwrap().as_u64().unwrap()
-    };
+    let looks = |name, how| times(&trace, "/looks", name, &format!("/metadata{how}"));
     assert_eq!((looks("/file", "/ok"), looks("/one/x", "/ok")), (60_000, 60_000));
     assert_eq!(looks("/nowhere", "/failed/ENOENT"), 120_000);
     let handled = looks("/two/y", "/ok");
@@ -478,22 +476,10 @@ fn programs_that_begin_again_and_children_that_borrow_memory_are_counted_as_with
 
 #[test]
 fn a_handler_may_make_and_remove_files_amid_that() {
-    let mut workload = Workload::line("names", &[], "");
-    workload.fixtures = vec!["names".to_owned()];
-    workload.exec = Some(["names", "signals"].map(str::to_owned).to_vec());
-    if let Some(why) = workload.obstacle() {
-        return skip(&why);
-    }
+    let Some(workload) = fixture("names", "signals") else { return };
     let (ran, trace) = record(&workload, &[]);
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "0\n"));
-    let mut programs = trace["programs"].as_array().unwrap().iter();
-    let is_own = |program: &&Value| program["path"].as_str().unwrap().ends_with("/names");
-    let program = programs.find(is_own).unwrap();
-    let times = |name: &str, how: &str| {
-        let files = program["files"].as_array().unwrap().iter();
-        let mut of = files.filter(|file| file["path"].as_str().unwrap().ends_with(name));
-        of.next().unwrap()["accesses"].pointer(how).map_or(0, |times| times.as_u64().unwrap())
-    };
+    let times = |name, how| times(&trace, "/names", name, how);
     assert_eq!((times("/file", "/create/ok"), times("/file", "/remove/ok")), (36_000, 18_000));
     let handled = times("/within", "/create/ok");
     assert!(handled > 0 && times("/within", "/remove/ok") == handled);

@@ -151,6 +151,9 @@ impl Pages {
         let wanted: BTreeSet<u64> = addresses.map(|address| address / PAGE * PAGE).collect();
         let room = self.bound.saturating_sub(self.pages.len()).min(PIECES);
         let wanted: Vec<u64> = wanted.into_iter().take(room).collect();
+        if BY_FILE.load(Ordering::Relaxed) || wanted.is_empty() {
+            return;
+        }
         let mut bytes: Vec<_> = wanted.iter().map(|_| Box::new([0; PAGE as usize])).collect();
         let remote: Vec<RemoteIoVec> = wanted
             .iter()
@@ -158,9 +161,6 @@ impl Pages {
             .collect();
         let mut local: Vec<IoSliceMut> =
             bytes.iter_mut().map(|page| IoSliceMut::new(&mut page[..])).collect();
-        if BY_FILE.load(Ordering::Relaxed) || remote.is_empty() {
-            return;
-        }
         // It stops at the first page that cannot be read.
         let read = process_vm_readv(Pid::from_raw(self.tid), &mut local, &remote).unwrap_or(0);
         let whole = wanted.into_iter().zip(bytes).take(read / PAGE as usize);

@@ -78,7 +78,7 @@ pub struct Start {
 }
 
 /// Where a way leads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Led {
     /// `None` when it leads to where it is named, through no link and never back.
     pub at: Option<Text>,

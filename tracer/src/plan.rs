@@ -332,8 +332,9 @@ const PLAIN: [&str; 130] = [
     "getitimer", "gettimeofday", "nanosleep", "pause", "sched_yield", "setitimer", "time",
     "timer_getoverrun", "timer_gettime", "timer_settime", "times", "wait4", "waitid",
     // The caller itself.
-    "arch_prctl", "get_robust_list", "getcpu", "getcwd", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
-    "getpriority", "getrandom", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid",
+    "arch_prctl", "get_robust_list", "getcpu", "getcwd", "getegid", "geteuid", "getgid", "getgroups",
+    "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getrandom", "getresgid", "getresuid",
+    "getrlimit", "getrusage", "getsid", "gettid", "getuid",
     "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
     "sched_getparam", "sched_getscheduler", "set_robust_list", "set_tid_address", "sigaltstack", "sysinfo",
     "umask", "uname",

@@ -269,6 +269,9 @@ pub fn headers(event: &Event, many: bool) -> impl Iterator<Item = Header> {
 
 /// The flags of a clone(2) or its like.
 pub fn clone_flags(event: &Event) -> u64 {
+    if event.sysno.name() == Some("vfork") {
+        return (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    }
     let kinds = event.sysno.call().map_or(&[][..], |call| call.params);
     let at = |kind: Kind| kinds.iter().position(|param| param.kind == kind);
     if let Some(at) = at(Kind::CloneFlags) {

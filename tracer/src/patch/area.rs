@@ -1,7 +1,7 @@
 //! Where the stubs lie in a traced process, and the filter that lets their calls pass.
 //!
 //! ```text
-//! 0x7f80_0000  stubs      a block per site, read and execute
+//! 0x7f80_0000  stubs      of each site one for each sort of call, and what they do first, read and execute
 //! 0x7fc0_0000  slots      the address of each site's stub, read and execute
 //! 0x7fc1_0000  doors      a jump to each site's stub, for code that lies near
 //! 0x7fc2_0000  tails      what follows a call whose path is recorded, read and execute
@@ -69,12 +69,11 @@ const END: u64 = RING + RING_SIZE;
 /// together, which costs few pages.
 const STRIDE: u64 = STUBS_SIZE / (VARIANTS * VARIANT_SIZE);
 /// How many sites there is room for.
-pub const BLOCKS: u64 = STRIDE - 16;
+pub const BLOCKS: u64 = STRIDE - LOOKS_SIZE / VARIANT_SIZE;
 /// Where the room behind them is, for what stubs do before some calls (`look.rs`).
 pub const LOOKS: u64 = STUBS + BLOCKS * VARIANT_SIZE;
 /// How much that is.
-#[cfg(test)]
-const LOOKS_SIZE: u64 = 16 * VARIANT_SIZE;
+pub const LOOKS_SIZE: u64 = 16 * VARIANT_SIZE;
 /// How many sorts of calls of one site can pass.
 pub const VARIANTS: u64 = 16;
 /// The stub for one sort of call fits into this many bytes. Two stubs of a site differ in one byte

@@ -162,3 +162,23 @@ impl Code {
         Some(())
     }
 }
+
+/// Where the instructions of this code begin, which lies at `start`: it is all of instructions, and every
+/// jump in it leads to one of them.
+#[cfg(test)]
+pub fn whole_instructions(code: &[u8], start: u64) -> Vec<u64> {
+    use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
+    let decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
+    let (mut starts, mut targets) = (Vec::new(), Vec::new());
+    for instruction in decoder {
+        assert_ne!(instruction.mnemonic(), Mnemonic::INVALID);
+        starts.push(instruction.ip());
+        if let FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch =
+            instruction.flow_control()
+        {
+            targets.push(instruction.near_branch_target());
+        }
+    }
+    assert!(targets.iter().all(|target| starts.contains(target)), "{targets:x?}");
+    starts
+}

@@ -27,6 +27,12 @@ pub trait Memory {
     /// Fills `buffer` from `address`; `None` when not all of it can be read.
     fn read(&self, address: u64, buffer: &mut [u8]) -> Option<()>;
 
+    /// Whether these bytes stand at `address`.
+    fn holds(&self, address: u64, bytes: &[u8]) -> bool {
+        let mut there = vec![0; bytes.len()];
+        self.read(address, &mut there).is_some() && there == bytes
+    }
+
     /// A number of four bytes.
     fn word(&self, address: u64) -> Option<u32> {
         let mut bytes = [0; 4];
@@ -54,7 +60,9 @@ impl Memory for Of {
 }
 
 /// How many pages of a module are looked at for one place: a function, its entry, and those around it.
-const PAGES_MAX: usize = 512;
+const PAGES_MAX: usize = 128;
+/// How many for all places of a program that are known.
+const KNOWN_PAGES_MAX: usize = 512;
 
 /// The same, of which many small pieces are read.
 #[derive(Debug)]
@@ -68,7 +76,7 @@ impl Paged {
 
     /// The pages with these addresses and those behind them are read at once.
     pub fn around(tid: i32, addresses: impl Iterator<Item = u64>) -> Paged {
-        let mut pages = memory::Pages::new(tid, PAGES_MAX);
+        let mut pages = memory::Pages::new(tid, KNOWN_PAGES_MAX);
         pages.fetch(addresses);
         Paged(RefCell::new(pages))
     }

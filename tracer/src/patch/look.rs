@@ -48,7 +48,7 @@ use super::{
     code::{Code, If},
     ring,
 };
-use crate::plan::Change;
+use crate::plan::{Change, OWNERS};
 use std::sync::LazyLock;
 
 /// For which changes there is one, and for which arguments: where the path is, or the descriptor.
@@ -139,7 +139,7 @@ impl Look {
         code.put_with(&[0x89, 0x8b], RING + ring::LOOKED);
         let of_owner = match change {
             Change::Makes | Change::Gives => 0,
-            Change::Removes => libc::S_IRUSR | libc::S_IWUSR,
+            Change::Removes => OWNERS as u32,
         };
         code.put_with(&[0x81, 0xe1], u64::from(libc::S_IFMT | of_owner));
         code.put_with(&[0x81, 0xf9], u64::from(libc::S_IFREG | of_owner));
@@ -215,26 +215,15 @@ fn give_back(code: &mut Code) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
+    use crate::patch::code::whole_instructions;
 
     #[test]
     fn looks_are_whole_instructions_that_stay_within_and_may_call() {
         assert_eq!(LOOKS.len(), KINDS.len());
         for look in &*LOOKS {
-            let room = area::LOOKS..area::LOOKS + 16 * area::VARIANT_SIZE;
+            let room = area::LOOKS..area::LOOKS + area::LOOKS_SIZE;
             assert!(room.contains(&look.start) && room.contains(&look.end));
-            let decoder = Decoder::with_ip(64, &look.code, look.start, DecoderOptions::NONE);
-            let (mut starts, mut targets) = (Vec::new(), Vec::new());
-            for instruction in decoder {
-                assert_ne!(instruction.mnemonic(), Mnemonic::INVALID);
-                starts.push(instruction.ip());
-                if let FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch =
-                    instruction.flow_control()
-                {
-                    targets.push(instruction.near_branch_target());
-                }
-            }
-            assert!(targets.iter().all(|target| starts.contains(target)), "{targets:x?}");
+            let starts = whole_instructions(&look.code, look.start);
             assert!(starts.contains(&look.own));
             assert!(look.overs.iter().all(|over| starts.contains(over)));
             assert_eq!(look.stage(look.start), Some(Stage::Begins));

@@ -210,7 +210,7 @@ impl Patcher {
             copy.ring = Ring::Unused;
         }
         if self.user == Some(User::Several) {
-            let _ = memory::write_data(tid, area::USER, &area::NO_USER.to_le_bytes());
+            replay::write_user(tid, area::NO_USER);
         }
         copy.set_base(tid);
         if copy.opened && !copy.closed {
@@ -236,16 +236,12 @@ impl Patcher {
         space.members.retain(|&member| member != process);
         if let [alone] = space.members[..] {
             space.guest = None;
+            let is_open = space.opened && !space.closed;
             let takes_paths = matches!(space.ring, Ring::Read(_)) && !space.moved;
             let bytes = [0, u8::from(!takes_paths)];
-            for tid in recorder.threads_of(alone) {
-                if !space.opened
-                    || space.closed
-                    || memory::write_data(tid, area::CLOSED, &bytes).is_ok()
-                {
-                    break;
-                }
-            }
+            let mut threads = recorder.threads_of(alone).into_iter().filter(|_| is_open);
+            // One that is still there.
+            threads.find(|&tid| memory::write_data(tid, area::CLOSED, &bytes).is_ok());
         }
         self.tidy(number);
     }
@@ -351,7 +347,7 @@ impl Patcher {
     /// counted so far is not of that one.
     fn lend(&mut self, event: &Event, process: i32, recorder: &mut Recorder) {
         let lends = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
-        let flags = if event.sysno.name() == Some("vfork") { lends } else { clone_flags(event) };
+        let flags = clone_flags(event);
         let is_alone = recorder.threads_of(process).len() == 1;
         let Some(space) = self.space(process) else { return };
         space.is_lent = flags & (lends | SHARES) == lends && is_alone && space.members.len() == 1;
@@ -431,18 +427,14 @@ impl Patcher {
             space.sites.insert(event.instruction_pointer, Site::Stopped(times + 1));
             return Next::Proceed;
         }
-        let records = matches!(sort.manner, Manner::Names(_) | Manner::Gives);
+        let opened = space.opened;
         self.removes |= sort.removes();
-        let Some(space) = self.space(process) else { return Next::Proceed };
-        if records && !(space.opened && self.takes_paths(process, recorder)) {
+        if sort.manner.takes_records() && !(opened && self.takes_paths(process, recorder)) {
             return Next::Proceed;
         }
         let Some(space) = self.space(process) else { return Next::Proceed };
-        if !space.opened {
-            return match prepare::open(space, event.tid) {
-                Injected::Returned(_) => Next::Again,
-                Injected::Ended(wait) => Next::Ended(wait),
-            };
+        if !opened {
+            return prepare::open(space, event.tid);
         }
         if space.members.len() > 1 {
             return Next::Proceed;
@@ -606,12 +598,10 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
                 || named.change.is_some() && plan.at_flags == Some(value.index)
         };
         let values = plan.values.iter().filter(of_flags).map(in_register).collect::<Option<_>>()?;
-        let manner = Manner::Names(named);
-        return Some(Sort { number, values, choice: None, clears: false, manner });
+        return Some(Sort::new(number, values, Manner::Names(named)));
     }
     if plan.gives() {
-        let values = Vec::new();
-        return Some(Sort { number, values, choice: None, clears: false, manner: Manner::Gives });
+        return Some(Sort::new(number, Vec::new(), Manner::Gives));
     }
     if !plan.repeats(&event.args) {
         return None;
@@ -630,7 +620,7 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
         Some(Choice { argument, wide, of: 1 << value })
     });
     let clears = plan.changes_mappings(&event.args);
-    Some(Sort { number, values, choice, clears, manner })
+    Some(Sort { choice, clears, ..Sort::new(number, values, manner) })
 }
 
 /// Writes the number of a space where the program itself cannot.

@@ -10,9 +10,9 @@ use super::{
     function::{Memory, Paged},
     inject::{self, Injected},
     memory::Code,
-    rewrite::is_of_file,
+    rewrite::{code_of_file, is_of_file},
     space::{Block, Due, Passing, Site, Space},
-    stub::{Manner, Sort, Stub},
+    stub::{Sort, Stub},
 };
 use crate::{observe::Event, recorder::Recorder};
 use foldhash::HashMap;
@@ -33,13 +33,7 @@ pub struct Shown(HashMap<(Text, u64), BTreeMap<u64, Sorts>>);
 impl Shown {
     fn add(&mut self, mappings: &[Mapping], (after, sysno, sort): (u64, Sysno, Sort)) {
         let Some(call) = after.checked_sub(2) else { return };
-        let at = mappings.partition_point(|mapping| mapping.end <= call);
-        let Some(mapping) = mappings.get(at).filter(|mapping| mapping.start <= call) else {
-            return;
-        };
-        if !is_of_file(mapping) {
-            return;
-        }
+        let Some(mapping) = code_of_file(mappings, call) else { return };
         let sites = self.0.entry((mapping.path.clone(), mapping.inode)).or_default();
         let sorts = sites.entry(mapping.offset + (call - mapping.start)).or_default();
         let has_room = (sorts.len() as u64) < area::VARIANTS;
@@ -106,10 +100,7 @@ impl Patcher {
             return Next::Proceed;
         }
         if !space.opened {
-            return match open(space, event.tid) {
-                Injected::Returned(_) => Next::Again,
-                Injected::Ended(wait) => Next::Ended(wait),
-            };
+            return open(space, event.tid);
         }
         space.due = Due::No;
         self.install(event.tid, process, recorder);
@@ -141,7 +132,7 @@ impl Patcher {
             let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
             let mut passing: Vec<Passing> = Vec::new();
             for (sysno, sort) in sorts {
-                if matches!(sort.manner, Manner::Names(_) | Manner::Gives) && !takes_paths {
+                if sort.manner.takes_records() && !takes_paths {
                     continue;
                 }
                 let stub = Stub::new(block, passing.len(), &known.moved, call, sort);
@@ -169,13 +160,12 @@ impl Patcher {
     }
 }
 
-/// The program's counters and its ring can be written from now on.
-pub fn open(space: &mut Space, tid: i32) -> Injected {
+/// The program's counters and its ring can be written from now on, or nothing passes.
+pub fn open(space: &mut Space, tid: i32) -> Next {
     let start = area::WRITABLE;
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
     let args = [start, area::AREA.end - start, protection, 0, 0, 0];
-    let injected = inject::call(tid, (libc::SYS_mprotect, args));
-    match injected {
+    match inject::call(tid, (libc::SYS_mprotect, args)) {
         Injected::Returned(0) => {
             space.opened = true;
             if space.members.len() > 1 {
@@ -183,9 +173,9 @@ pub fn open(space: &mut Space, tid: i32) -> Injected {
             }
         }
         Injected::Returned(_) => space.closed = true,
-        Injected::Ended(_) => {}
+        Injected::Ended(wait) => return Next::Ended(wait),
     }
-    injected
+    Next::Again
 }
 
 /// Calls that a loader makes until all of a program's code is mapped.

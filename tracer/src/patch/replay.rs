@@ -9,6 +9,7 @@
 
 use super::{
     Patcher, area,
+    function::{Memory, Of},
     look::{self, LOOKS},
     memory::{self, Code},
     ring::{self, Behind, Reads, Record},
@@ -27,7 +28,7 @@ use libc::user_regs_struct;
 use model::{Access, Sysno, Text};
 use nix::{sys::ptrace, unistd::Pid};
 use std::sync::LazyLock;
-use supervisor::{memory as memory_of, procfs};
+use supervisor::procfs;
 
 static TAILS: LazyLock<Vec<Tail>> =
     LazyLock::new(|| tail::PATHS.into_iter().filter_map(Tail::new).collect());
@@ -111,11 +112,8 @@ impl Patcher {
             // A child like vfork's is gone, or has its own, when its maker goes on.
             if flags & SHARES != 0 && flags & libc::CLONE_VFORK as u64 == 0 {
                 let is_thread = flags & libc::CLONE_THREAD as u64 != 0;
-                self.stop_paths(
-                    process,
-                    if is_thread { Ring::Waits } else { Ring::Closed },
-                    recorder,
-                );
+                let until = if is_thread { Ring::Waits } else { Ring::Closed };
+                self.stop_paths(process, until, recorder);
             }
         }
     }
@@ -131,20 +129,20 @@ impl Patcher {
 
     /// Whether calls with paths of a process may pass; prepares it for that the first time.
     pub fn takes_paths(&mut self, process: i32, recorder: &mut Recorder) -> bool {
-        match self.space(process).map(|space| space.ring) {
-            None | Some(Ring::Closed) => return false,
-            Some(Ring::Read(_)) => return true,
-            Some(Ring::Unused | Ring::Waits) => {}
-        }
-        let is_alone = recorder.threads_of(process) == [process];
-        let stays = !recorder.works_elsewhere(process)
-            && procfs::link(process, "cwd").is_ok_and(|cwd| !is_of_process(cwd.as_bytes()));
         let Some(space) = self.space(process) else { return false };
-        let may = match space.ring {
-            _ if !is_alone => return false,
-            Ring::Waits => stays,
-            _ => space.members.len() == 1 && stays && write_tails(process).is_some(),
-        };
+        let (ring, is_shared) = (space.ring, space.members.len() > 1);
+        match ring {
+            Ring::Closed => return false,
+            Ring::Read(_) => return true,
+            Ring::Unused | Ring::Waits if recorder.threads_of(process) != [process] => {
+                return false;
+            }
+            Ring::Unused | Ring::Waits => {}
+        }
+        let may = !recorder.works_elsewhere(process)
+            && procfs::link(process, "cwd").is_ok_and(|cwd| !is_of_process(cwd.as_bytes()))
+            && (ring == Ring::Waits || !is_shared && write_tails(process).is_some());
+        let Some(space) = self.space(process) else { return false };
         space.ring = if may { Ring::Read(0) } else { Ring::Closed };
         // Nothing was recorded so far, or meanwhile.
         self.rewind(process);
@@ -164,7 +162,7 @@ impl Patcher {
             Special::ChangesCredentials => {
                 let Some(space) = self.space(process) else { return };
                 space.is_renamed = true;
-                let _ = memory::write_data(process, area::USER, &area::NO_USER.to_le_bytes());
+                write_user(process, area::NO_USER);
             }
             Special::ChangesView => self.are_several(),
             _ if is_clone && clone_flags(event) & new_users != 0 => self.are_several(),
@@ -175,12 +173,11 @@ impl Patcher {
     /// Says in the program's memory who it is, whose files it may remove.
     fn ask_user(&mut self, process: i32, recorder: &mut Recorder) {
         match (self.user, recorder.files_user(process)) {
-            (None, Some(user)) => self.user = Some(User::One(user)),
-            (Some(User::One(known)), Some(user)) if known == user => {}
-            _ => return self.are_several(),
-        }
-        if let Some(User::One(user)) = self.user {
-            let _ = memory::write_data(process, area::USER, &user.to_le_bytes());
+            (known, Some(user)) if known.is_none_or(|known| known == User::One(user)) => {
+                self.user = Some(User::One(user));
+                write_user(process, user);
+            }
+            _ => self.are_several(),
         }
     }
 
@@ -188,7 +185,7 @@ impl Patcher {
         self.user = Some(User::Several);
         let recording = self.spaces.values().filter(|space| space.ring != Ring::Unused);
         for &process in recording.flat_map(|space| &space.members) {
-            let _ = memory::write_data(process, area::USER, &area::NO_USER.to_le_bytes());
+            write_user(process, area::NO_USER);
         }
     }
 
@@ -519,10 +516,7 @@ fn replay_each(
 
 /// Whether what [`write_tails`] writes is in the memory of a process: the last of it.
 pub fn has_tails(process: i32) -> bool {
-    LOOKS.last().is_some_and(|look| {
-        let mut there = vec![0; look.code.len()];
-        memory_of::read(process, look.address(), &mut there).is_ok() && there == look.code
-    })
+    LOOKS.last().is_some_and(|look| Of(process).holds(look.address(), &look.code))
 }
 
 /// A call that passes: where it goes on, and which.
@@ -568,6 +562,11 @@ fn result(answer: i64) -> Option<i64> {
 fn before(before: Option<Before>, result: Option<i64>) -> Option<Passed<'static>> {
     let passed = Passed { result, before, ..Passed::default() };
     before.is_some().then_some(passed)
+}
+
+/// Says in a program's memory whose files it may remove. Where that fails it is gone.
+pub fn write_user(tid: i32, user: u32) {
+    let _ = memory::write_data(tid, area::USER, &user.to_le_bytes());
 }
 
 fn arguments(regs: &user_regs_struct) -> [u64; 6] {

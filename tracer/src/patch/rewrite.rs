@@ -13,7 +13,7 @@ use super::{
 use model::{Sysno, Text};
 use std::{collections::HashMap, ops::Range};
 use supervisor::{
-    memory as memory_of,
+    memory::read_u64,
     procfs::{self, Mapping},
 };
 
@@ -48,25 +48,17 @@ impl Atlas {
         mappings: &[Mapping],
         call: u64,
     ) -> Option<Known> {
-        let at = mappings.partition_point(|mapping| mapping.end <= call);
-        let mapping = mappings.get(at).filter(|mapping| mapping.start <= call)?;
-        if !is_of_file(mapping) {
-            return None;
-        }
+        let mapping = code_of_file(mappings, call)?;
         let place = (mapping.path.clone(), mapping.inode, mapping.offset + (call - mapping.start));
         let known = self.0.entry(place).or_insert_with(|| {
-            let base = mappings[..=at].iter().rev();
+            let base = mappings.iter().rev().skip_while(|part| part.start > mapping.start);
             let base = base.take_while(|part| part.path == mapping.path || part.path.is_empty());
             let base = base.filter(|part| part.path == mapping.path && part.offset == 0).last()?;
             Known::of(&Paged::of(tid), base.start, call)
         });
         let known = known.as_ref()?.moved_to(call);
         // The file may have been written to since, or the program has changed its code.
-        let in_place = known.moved.iter().all(|moved| {
-            let end = moved.address + moved.bytes.len() as u64;
-            memory.bytes(moved.address..end).is_some_and(|bytes| bytes == moved.bytes)
-        });
-        in_place.then_some(known)
+        are_in_place(memory, &known.moved).then_some(known)
     }
 }
 
@@ -74,6 +66,16 @@ impl Atlas {
 /// processes share.
 pub fn is_of_file(mapping: &Mapping) -> bool {
     mapping.is_file() && mapping.executable && !mapping.writable && mapping.private
+}
+
+/// The mapping with a file's code that holds `call`.
+pub fn code_of_file(mappings: &[Mapping], call: u64) -> Option<&Mapping> {
+    procfs::mapping_of(mappings, call).filter(|mapping| is_of_file(mapping))
+}
+
+/// Whether all of these instructions stand where they were.
+fn are_in_place(memory: &impl Memory, moved: &[Moved]) -> bool {
+    moved.iter().all(|moved| memory.holds(moved.address, &moved.bytes))
 }
 
 impl Known {
@@ -122,7 +124,7 @@ impl Space {
         let (jump, pads) = self.way(&Of(tid), &known, block)?;
         // Where only this sort has no stub, others of the place may.
         let Some(stub) = Stub::new(block, 0, &known.moved, call, &sort) else { return Some(()) };
-        let counted = memory_of::read_u64(tid, area::counter(block, 0)).unwrap_or_default();
+        let counted = read_u64(tid, area::counter(block, 0)).unwrap_or_default();
         let passing = vec![Passing { sort, sysno, stub, counted }];
         self.blocks.push(Block { moved: known.moved, call, jump, pads, passing });
         self.write(tid, others, block)
@@ -130,13 +132,7 @@ impl Space {
 
     /// A block for the same place with the same bytes, from before they were mapped away.
     fn former(&self, tid: i32, call: u64) -> Option<usize> {
-        let is_same = |block: &Block| {
-            block.call == call
-                && block.moved.iter().all(|moved| {
-                    let end = moved.address + moved.bytes.len() as u64;
-                    Of(tid).bytes(moved.address..end).is_some_and(|bytes| bytes == moved.bytes)
-                })
-        };
+        let is_same = |block: &Block| block.call == call && are_in_place(&Of(tid), &block.moved);
         self.blocks.iter().position(is_same)
     }
 
@@ -242,16 +238,13 @@ impl Space {
         {
             return;
         }
-        let is_there = |address: u64, bytes: &[u8]| {
-            memory.bytes(address..address + bytes.len() as u64).is_some_and(|there| there == bytes)
-        };
         for (index, block) in self.blocks.iter_mut().enumerate() {
             // The values of a choice may be more by now than they were.
             let stub = |variant: usize, passing: &Passing| {
                 let code = &passing.stub.code;
                 let fixed =
                     if passing.sort.choice.is_some() { CHOICE as usize } else { code.len() };
-                is_there(area::stub(index, variant), &code[..fixed])
+                memory.holds(area::stub(index, variant), &code[..fixed])
             };
             let kept = block.passing.iter().enumerate().take_while(|(at, p)| stub(*at, p)).count();
             block.passing.truncate(kept);
@@ -272,7 +265,7 @@ impl Space {
         self.pads.retain(|_, block| *block < made);
         let (blocks, sites) = (&self.blocks, &mut self.sites);
         self.jumps.retain(|address, block| {
-            blocks.get(*block).is_some_and(|block| is_there(*address, &block.jump))
+            blocks.get(*block).is_some_and(|block| memory.holds(*address, &block.jump))
         });
         sites.retain(|_, site| !matches!(site, Site::Rewritten(block) if *block >= made));
     }
@@ -302,7 +295,7 @@ impl Space {
         let changed = (area::stub(block, variant) >> (8 * area::VARIANT_BYTE)) as u8;
         code.write(area::slot(block) + area::VARIANT_BYTE, &[changed]).ok()?;
         // In a copy there may be what another sort was counted to.
-        let counted = memory_of::read_u64(tid, area::counter(block, variant)).unwrap_or_default();
+        let counted = read_u64(tid, area::counter(block, variant)).unwrap_or_default();
         known.passing.push(Passing { sort, sysno, stub, counted });
         self.changed(&code)
     }
@@ -310,9 +303,7 @@ impl Space {
     /// Whether the jump of a block stands where it was written.
     pub fn is_in_place(&self, tid: i32, block: usize) -> bool {
         let Some(known) = self.blocks.get(block) else { return false };
-        let start = known.moved[0].address;
-        let bytes = Of(tid).bytes(start..start + known.jump.len() as u64);
-        bytes.is_some_and(|bytes| bytes == known.jump)
+        Of(tid).holds(known.moved[0].address, &known.jump)
     }
 
     /// Gives a range its own bytes back, and those that reach a stub through it.

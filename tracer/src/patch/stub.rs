@@ -101,6 +101,11 @@ pub struct Sort {
 }
 
 impl Sort {
+    /// One that only these values make.
+    pub fn new(number: u32, values: Vec<Value>, manner: Manner) -> Sort {
+        Sort { number, values, choice: None, clears: false, manner }
+    }
+
     /// Whether a stub for this sort can be one for another one too, but for the values of its choice.
     pub fn is_like(&self, other: &Sort) -> bool {
         let among = |choice: &Choice| (choice.argument, choice.wide);
@@ -153,6 +158,13 @@ pub enum Manner {
         /// The argument with the descriptor.
         descriptor: usize,
     },
+}
+
+impl Manner {
+    /// Whether it takes a record of the ring each time.
+    pub fn takes_records(self) -> bool {
+        matches!(self, Manner::Names(_) | Manner::Gives)
+    }
 }
 
 /// One instruction that moved into the stub.
@@ -285,8 +297,7 @@ impl Stub {
             spare_what_is_meant(&mut code, descriptor, &mut stops)?;
         }
         // cmpb $0,CLOSED, or cmpw with the byte behind it
-        let named = matches!(sort.manner, Manner::Names(_) | Manner::Gives);
-        let compare: &[u8] = if named { &[0x66, 0x83] } else { &[0x80] };
+        let compare: &[u8] = if sort.manner.takes_records() { &[0x66, 0x83] } else { &[0x80] };
         code.put_with(&[compare, &[0x3c, 0x25]].concat(), area::CLOSED);
         code.put(&[0]);
         stops.push(code.jump_if(If::NotEqual));
@@ -527,8 +538,7 @@ mod tests {
 
     fn read() -> Stub {
         let moved = [Moved { address: CALL - 2, bytes: vec![0x31, 0xc0] }];
-        let manner = Manner::Counts;
-        let sort = Sort { number: 0, values: Vec::new(), choice: None, clears: false, manner };
+        let sort = Sort::new(0, Vec::new(), Manner::Counts);
         Stub::new(3, 1, &moved, CALL, &sort).unwrap()
     }
 
@@ -558,9 +568,7 @@ mod tests {
     #[test]
     fn what_no_comparison_can_test_has_no_stub() {
         let value = |wide, value| Value { argument: 1, wide, value };
-        let manner = Manner::Counts;
-        let sort =
-            |value| Sort { number: 1, values: vec![value], choice: None, clears: false, manner };
+        let sort = |value| Sort::new(1, vec![value], Manner::Counts);
         let made = |value| Stub::new(0, 0, &[], CALL, &sort(value)).is_some();
         assert!(made(value(false, 0xffff_ffff)) && made(value(true, u64::MAX)));
         assert!(!made(value(true, 0xffff_ffff)));

@@ -181,26 +181,14 @@ pub fn address(path: Option<usize>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic};
+    use crate::patch::code::whole_instructions;
 
     #[test]
     fn tails_are_whole_instructions_that_stay_within() {
         for path in PATHS {
             let tail = Tail::new(path).unwrap();
             assert!(tail.code.len() as u64 <= TAIL_SIZE);
-            let decoder = Decoder::with_ip(64, &tail.code, tail.start, DecoderOptions::NONE);
-            let mut starts = Vec::new();
-            let mut targets = Vec::new();
-            for instruction in decoder {
-                assert_ne!(instruction.mnemonic(), Mnemonic::INVALID);
-                starts.push(instruction.ip());
-                if let FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch =
-                    instruction.flow_control()
-                {
-                    targets.push(instruction.near_branch_target());
-                }
-            }
-            assert!(targets.iter().all(|target| starts.contains(target)), "{targets:x?}");
+            let starts = whole_instructions(&tail.code, tail.start);
             assert!(starts.contains(&tail.last) && starts.contains(&tail.over));
             assert_eq!(tail.stage(tail.start), Some(Stage::Returned));
             assert_eq!(tail.stage(tail.over - 2), Some(Stage::Storing));
