@@ -3,7 +3,7 @@
 
 use crate::{
     bases::Base,
-    paths::{Namer, Place},
+    paths::{Look, Namer, Place},
     plan::{Plan, ReadValue, Special, base_argument},
     sockets,
 };
@@ -13,7 +13,7 @@ use model::{
     capability::Check,
     trace::{Address, EndpointOperation, FileKind, Mark},
 };
-use nix::errno::Errno;
+use nix::{errno::Errno, sys::stat::FileStat};
 use std::collections::BTreeSet;
 use supervisor::memory;
 
@@ -100,6 +100,8 @@ pub struct Passed<'a> {
     pub result: Option<i64>,
     /// What was there before it, where that was looked at.
     pub before: Option<Before>,
+    /// What the call itself said of the file that it named.
+    pub stat: Option<Stat>,
     /// Whether regular files may have been removed since, and nothing else.
     pub removed: bool,
     /// What the descriptor is that its path is relative to, had no name.
@@ -109,6 +111,23 @@ pub struct Passed<'a> {
     /// Of its arguments those that, with its path and its answer, say all of it; the others are 0. Absent
     /// where nothing does.
     pub tells: Option<[u64; 6]>,
+}
+
+/// What is wanted of `struct stat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stat {
+    /// The type and the permission bits.
+    pub mode: u32,
+    /// The user.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
+}
+
+impl From<FileStat> for Stat {
+    fn from(stat: FileStat) -> Stat {
+        Stat { mode: stat.st_mode, user: stat.st_uid, group: stat.st_gid }
+    }
 }
 
 /// What came after a call that passed.
@@ -213,6 +232,10 @@ impl Observation {
             plan.at_flags.is_some_and(|index| event.args[index] & AT_EMPTY_PATH as u64 != 0);
         let is_absolute = path.as_bytes().first() == Some(&b'/');
         let opened = passed.and_then(|passed| passed.opened);
+        // What a link leads to, the kernel has said, but not that it is one.
+        let is_itself = !follow || path.is_empty();
+        let stat = passed.and_then(|passed| passed.stat).filter(|_| is_itself);
+        let look = Look { follow, asks, stat };
         let place = match (base, opened) {
             // ENOENT for the program: it names nothing.
             (Base::Current, _) if path.is_empty() => return,
@@ -223,12 +246,12 @@ impl Observation {
                 return;
             }
             (Base::Descriptor(fd), Some(opened)) if !is_absolute => {
-                namer.below(opened, fd, path, follow, asks)
+                namer.below(opened, fd, path, look)
             }
             (Base::Descriptor(fd), _) if path.is_empty() => {
-                namer.descriptor(fd, passed.and_then(|passed| passed.since), asks)
+                namer.descriptor(fd, passed.and_then(|passed| passed.since), look)
             }
-            _ => namer.place(base, path, follow, asks),
+            _ => namer.place(base, path, look),
         };
         let Ok(mut place) = place else { return };
         let then = passed.map_or(place.found, |passed| passed.found(place.found));
@@ -323,7 +346,7 @@ impl Observation {
         address: Address,
     ) {
         let address = match address {
-            Address::Unix { path, .. } => match namer.place(Base::Current, &path, true, true) {
+            Address::Unix { path, .. } => match namer.place(Base::Current, &path, Look::following()) {
                 Ok(place) => {
                     let (path, resolved) = (place.named.clone(), place.resolved.clone());
                     let access = match operation {

@@ -7,7 +7,7 @@
 use crate::{
     bases::{Base, Bases, Led, Start},
     checks::{Credentials, Owner},
-    observe::Since,
+    observe::{Since, Stat},
 };
 use libc::{
     AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY,
@@ -95,6 +95,28 @@ fn own_mounts() -> Option<Text> {
     procfs::link(std::process::id() as i32, "ns/mnt").ok()
 }
 
+/// How a file is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Whether a link in the last place is followed.
+    pub follow: bool,
+    /// Whether it matters what its mode lets whom do.
+    pub asks: bool,
+    /// What is known of it already.
+    pub stat: Option<Stat>,
+}
+
+impl Look {
+    /// Follows links and asks all.
+    pub fn following() -> Look {
+        Look { follow: true, asks: true, stat: None }
+    }
+
+    fn stat(self, seen: Seen<'_>) -> nix::Result<Stat> {
+        self.stat.map_or_else(|| seen.stat(), Ok)
+    }
+}
+
 /// The thread whose path it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Namer<'a> {
@@ -111,15 +133,14 @@ pub struct Namer<'a> {
 }
 
 impl Namer<'_> {
-    /// Finds the file that `path`, relative to `base`, names. `asks`: whether it matters what its mode
-    /// lets whom do.
+    /// Finds the file that `path`, relative to `base`, names.
     ///
     /// # Errors
     /// When the base is gone or no directory that has a path.
-    pub fn place(&self, base: Base, path: &Text, follow: bool, asks: bool) -> nix::Result<Place> {
+    pub fn place(&self, base: Base, path: &Text, look: Look) -> nix::Result<Place> {
         let start = self.start(base, path.as_bytes())?;
         let named = absolute(&start.path, path);
-        let (found_at, stat) = self.look(&start, base, path, &named, follow, asks);
+        let (found_at, stat) = self.look(&start, base, path, &named, look);
         let resolved = found_at.filter(|at| *at != named);
         let (found, owner) = match stat {
             Looked::There(kind, owner) => (kind, owner),
@@ -144,8 +165,7 @@ impl Namer<'_> {
         opened: &Text,
         fd: i32,
         path: &Text,
-        follow: bool,
-        asks: bool,
+        look: Look,
     ) -> nix::Result<Place> {
         let own = match &self.view.root {
             Some(root) if root.path.as_bytes() != b"/" => {
@@ -158,7 +178,8 @@ impl Namer<'_> {
             b"" => Text::from(own),
             path => Text::from([own, b"/", path].concat()),
         };
-        let place = self.place(Base::Current, &whole, follow && !path.is_empty(), asks)?;
+        let follow = look.follow && !path.is_empty();
+        let place = self.place(Base::Current, &whole, Look { follow, ..look })?;
         // What is open needs no search.
         Ok(Place { start: opened.clone(), base: Some(fd), ..place })
     }
@@ -166,20 +187,25 @@ impl Namer<'_> {
     /// Whose a directory is, by its absolute path.
     pub fn owner_of(&self, directory: &Text) -> Option<Owner> {
         let fd = self.open(Base::Current, directory.as_bytes(), directory, true).ok()?;
-        self.facts(Seen::Open(&fd), true).1
+        self.facts(Seen::Open(&fd), Look::following()).1
     }
 
     /// The file behind a descriptor, which may have been removed since.
     ///
     /// # Errors
     /// When it is not open, or has no path.
-    pub fn descriptor(&self, fd: i32, since: Option<&dyn Since>, asks: bool) -> nix::Result<Place> {
+    pub fn descriptor(
+        &self,
+        fd: i32,
+        since: Option<&dyn Since>,
+        look: Look,
+    ) -> nix::Result<Place> {
         let known = self.bases.known(self.process, fd);
         let (named, (found, owner)) = match known.as_deref().and_then(|at| Some((at, at.fd()?))) {
-            Some((at, fd)) => (at.path.clone(), self.facts(Seen::At(fd, b""), asks)),
+            Some((at, fd)) => (at.path.clone(), self.facts(Seen::At(fd, b""), look)),
             None => {
                 let named = self.link(Base::Descriptor(fd), since)?;
-                (named, self.facts(Seen::Theirs(self.tid, fd), asks))
+                (named, self.facts(Seen::Theirs(self.tid, fd), look))
             }
         };
         // What is open needs no search.
@@ -190,20 +216,20 @@ impl Namer<'_> {
 
     /// Whose the file behind a descriptor is, also one without a name.
     pub fn owner_behind(&self, fd: i32) -> Option<Owner> {
-        self.facts(Seen::Theirs(self.tid, fd), true).1
+        self.facts(Seen::Theirs(self.tid, fd), Look::following()).1
     }
 
     /// What a file is, and whose.
-    fn facts(&self, seen: Seen<'_>, asks: bool) -> (Option<FileKind>, Option<Owner>) {
-        match seen.stat() {
-            Ok(stat) => (Some(kind(&stat)), self.owner(&stat, seen, asks)),
+    fn facts(&self, seen: Seen<'_>, look: Look) -> (Option<FileKind>, Option<Owner>) {
+        match look.stat(seen) {
+            Ok(stat) => (Some(kind(stat)), self.owner(stat, seen, look)),
             Err(_) => (None, None),
         }
     }
 
-    fn owner(&self, stat: &FileStat, seen: Seen<'_>, asks: bool) -> Option<Owner> {
+    fn owner(&self, stat: Stat, seen: Seen<'_>, look: Look) -> Option<Owner> {
         let reader = self.credentials?;
-        Some(Owner::new(stat, reader, || seen.path().filter(|_| asks)))
+        Some(Owner::new(stat, reader, || seen.path().filter(|_| look.asks)))
     }
 
     /// The path of a directory or file that is open; one that has no name any more has none.
@@ -241,15 +267,15 @@ impl Namer<'_> {
         base: Base,
         path: &Text,
         named: &Text,
-        follow: bool,
-        asks: bool,
+        look: Look,
     ) -> (Option<Text>, Looked) {
-        if let Some(looked) = self.look_plainly(start, path.as_bytes(), named, follow, asks) {
+        let follow = look.follow;
+        if let Some(looked) = self.look_plainly(start, path.as_bytes(), named, look) {
             return looked;
         }
         match self.open(base, path.as_bytes(), named, follow) {
             Ok(fd) => {
-                let (kind, owner) = self.facts(Seen::Open(&fd), asks);
+                let (kind, owner) = self.facts(Seen::Open(&fd), look);
                 (self.path_of(&fd), Looked::There(kind, owner))
             }
             Err(Errno::ENOENT) => {
@@ -268,15 +294,14 @@ impl Namer<'_> {
         start: &Start,
         path: &[u8],
         named: &Text,
-        follow: bool,
-        asks: bool,
+        look: Look,
     ) -> Option<(Option<Text>, Looked)> {
         if is_of_process(named.as_bytes()) || self.view.root.is_some() {
             return None;
         }
         let directory = start.fd()?;
         let Some((way, name)) = way_to_name(path) else {
-            return self.look_by_opening(directory, path, follow, asks);
+            return self.look_by_opening(directory, path, look);
         };
         let holds = self.bases.holds();
         let led = match start.lead(way, holds, || self.lead(directory, way)) {
@@ -289,9 +314,9 @@ impl Namer<'_> {
             Some(held) => Seen::At(held.as_raw_fd(), name),
             None => Seen::At(directory, path),
         };
-        let looked = match seen.stat() {
-            Ok(stat) if follow && kind(&stat) == FileKind::Symlink => return None,
-            Ok(stat) => Looked::There(Some(kind(&stat)), self.owner(&stat, seen, asks)),
+        let looked = match look.stat(seen) {
+            Ok(stat) if look.follow && kind(stat) == FileKind::Symlink => return None,
+            Ok(stat) => Looked::There(Some(kind(stat)), self.owner(stat, seen, look)),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Looked::Absent,
             Err(_) => return None,
         };
@@ -320,16 +345,15 @@ impl Namer<'_> {
         &self,
         from: i32,
         path: &[u8],
-        follow: bool,
-        asks: bool,
+        look: Look,
     ) -> Option<(Option<Text>, Looked)> {
         if goes_back(path) {
             return None;
         }
-        let flags = if follow { 0 } else { O_NOFOLLOW };
+        let flags = if look.follow { 0 } else { O_NOFOLLOW };
         match open(from, path, flags, RESOLVE_NO_SYMLINKS) {
             Ok(fd) => {
-                let (kind, owner) = self.facts(Seen::Open(&fd), asks);
+                let (kind, owner) = self.facts(Seen::Open(&fd), look);
                 Some((None, Looked::There(kind, owner)))
             }
             // A link before what is missing would have been ELOOP.
@@ -469,7 +493,7 @@ enum Seen<'a> {
 
 impl Seen<'_> {
     /// What the kernel says of it; a link in the last place is not followed.
-    fn stat(self) -> nix::Result<FileStat> {
+    fn stat(self) -> nix::Result<Stat> {
         match self {
             Seen::Open(fd) => stat_at(fd.as_raw_fd(), b"", AT_EMPTY_PATH),
             Seen::At(fd, b"") => stat_at(fd, b"", AT_EMPTY_PATH),
@@ -558,7 +582,7 @@ fn goes_back(path: &[u8]) -> bool {
     path.split(|&byte| byte == b'/').any(|part| part == b"..")
 }
 
-fn stat_at(directory: i32, path: &[u8], flags: i32) -> nix::Result<FileStat> {
+fn stat_at(directory: i32, path: &[u8], flags: i32) -> nix::Result<Stat> {
     let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
     let mut stat = std::mem::MaybeUninit::<FileStat>::uninit();
     let flags = flags | AT_NO_AUTOMOUNT;
@@ -566,7 +590,7 @@ fn stat_at(directory: i32, path: &[u8], flags: i32) -> nix::Result<FileStat> {
     let result = unsafe { libc::fstatat(directory, path.as_ptr(), stat.as_mut_ptr(), flags) };
     Errno::result(result)?;
     // SAFETY: the call has filled it.
-    Ok(unsafe { stat.assume_init() })
+    Ok(unsafe { stat.assume_init() }.into())
 }
 
 /// Opens a file with O_PATH by openat2(2).
@@ -595,8 +619,8 @@ pub fn open(directory: i32, path: &[u8], flags: i32, resolve: u64) -> nix::Resul
 }
 
 /// What kind of file it is.
-fn kind(stat: &FileStat) -> FileKind {
-    match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+fn kind(stat: Stat) -> FileKind {
+    match SFlag::from_bits_truncate(stat.mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => FileKind::File,
         SFlag::S_IFDIR => FileKind::Directory,
         SFlag::S_IFLNK => FileKind::Symlink,
@@ -617,7 +641,7 @@ mod tests {
         let (view, bases) = (View::default(), Bases::default());
         let (tid, process) = (nix::unistd::gettid().as_raw(), std::process::id() as i32);
         let namer = Namer { tid, process, view: &view, credentials: None, bases: &bases };
-        namer.place(base, &Text::from(path), follow, true)
+        namer.place(base, &Text::from(path), Look { follow, ..Look::following() })
     }
 
     fn place(path: &str, follow: bool) -> (String, Option<String>, Option<FileKind>) {
@@ -672,10 +696,10 @@ mod tests {
         let (view, bases) = (View::default(), Bases::default());
         let namer = Namer { tid: pid, process: pid, view: &view, credentials: None, bases: &bases };
         let place =
-            namer.place(Base::Current, &Text::from("/proc/self/status"), true, true).unwrap();
+            namer.place(Base::Current, &Text::from("/proc/self/status"), Look::following()).unwrap();
         assert_eq!(place.named, Text::from("/proc/self/status"));
         assert_eq!(place.resolved, Some(Text::from(format!("/proc/{pid}/status").as_str())));
-        let mounts = namer.place(Base::Current, &Text::from("/proc/mounts"), true, true).unwrap();
+        let mounts = namer.place(Base::Current, &Text::from("/proc/mounts"), Look::following()).unwrap();
         assert_eq!(mounts.resolved, Some(Text::from(format!("/proc/{pid}/mounts").as_str())));
         child.kill().unwrap();
         child.wait().unwrap();

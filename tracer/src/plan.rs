@@ -269,7 +269,8 @@ impl Plan {
         let output = output.map(|behind| path + behind);
         let opens = self.open_flags.is_some();
         let (base, tells) = (base_argument(params, path), *tells);
-        Some(Named { path, base, output, opens, change, tells })
+        let stats = matches!(name, "lstat" | "newfstatat");
+        Some(Named { path, base, output, opens, stats, change, tells })
     }
 }
 
@@ -293,6 +294,8 @@ pub struct Named {
     pub output: Option<usize>,
     /// Whether its result is a descriptor.
     pub opens: bool,
+    /// Whether it may say what the name itself is, in a `struct stat` behind the path.
+    pub stats: bool,
     /// How it changes what has that name, and the argument with the mode that a file is made with.
     pub change: Option<(Change, Option<usize>)>,
     /// Which of its other arguments say what it does, by bits, where these and the path are all.

@@ -565,7 +565,8 @@ impl Recorder {
             return Next::Proceed;
         };
         let opens = self.slots.plan(slot).open_flags.is_some();
-        if passed.is_some_and(|passed| opens || passed.before.is_some()) {
+        let is_behind = |passed: Passed<'_>| passed.path.is_some_and(Text::is_empty);
+        if passed.is_some_and(|passed| opens || passed.before.is_some() || is_behind(passed)) {
             let place = observation.files.first().map(|(place, _)| place);
             self.seen_at = place.map(|at| at.resolved.as_ref().unwrap_or(&at.named).clone());
         }

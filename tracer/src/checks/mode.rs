@@ -2,7 +2,7 @@
 //! acl(5), and acl_permission_check() in the kernel's fs/namei.c.
 
 use super::Credentials;
-use nix::sys::stat::FileStat;
+use crate::observe::Stat;
 use std::fs;
 
 /// May be read, or listed.
@@ -29,12 +29,12 @@ impl Owner {
     /// What `stat` says, and the list of the file at `path`, which can only matter to others than the
     /// owner; without a path it is left out.
     pub fn new(
-        stat: &FileStat,
+        stat: Stat,
         reader: &Credentials,
         path: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Owner {
         let mut owner =
-            Owner { user: stat.st_uid, group: stat.st_gid, mode: stat.st_mode, list: None };
+            Owner { user: stat.user, group: stat.group, mode: stat.mode, list: None };
         // With a list the bits of the group are its mask: none means that it grants nothing. A
         // link has no list.
         let link = owner.mode & libc::S_IFMT == libc::S_IFLNK;

@@ -488,8 +488,9 @@ fn replay_each(
         let since: Option<&dyn Since> = if removed { Some(&behind) } else { None };
         let is_nameless = opened == Some(&None);
         let opened = opened.and_then(Option::as_ref);
-        let path = Some(&path);
-        let passed = Passed { path, opened, result, before, removed, is_nameless, since, tells };
+        let (path, stat) = (Some(&path), record.stat());
+        let passed =
+            Passed { path, opened, result, before, stat, removed, is_nameless, since, tells };
         let at = if call.names {
             recorder.passed_with(&event, passed)
         } else {
@@ -504,7 +505,7 @@ fn replay_each(
                 };
             }
             Ok(0) if record.removes() && at.is_some() => {
-                space.rewound += 1;
+                at.iter().for_each(|at| recorder.forget_alike_behind(at));
                 space.files.values_mut().filter(|file| **file == at).for_each(|file| *file = None);
             }
             _ => {}

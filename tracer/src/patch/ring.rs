@@ -6,7 +6,7 @@ use super::{
     memory::write_data,
 };
 use crate::{
-    observe::{Before, Since},
+    observe::{Before, Since, Stat},
     plan::Plan,
 };
 use supervisor::memory;
@@ -26,8 +26,10 @@ pub const RETURN: u64 = 16;
 pub const RESULT: u64 = 24;
 /// The six arguments.
 pub const ARGUMENTS: u64 = 32;
-/// The mode of what was there before the call, or 0, where that was looked at.
+/// The mode of what was there before the call, or 0, where that was looked at; or that which the call says.
 pub const LOOKED: u64 = 80;
+/// The user and the group that the call says: in place of an argument that no such call has.
+pub const OWNERS: u64 = ARGUMENTS + 8 * 5;
 /// The path, with its NUL.
 pub const PATH: u64 = 88;
 /// How many bytes of it there is room for.
@@ -42,7 +44,9 @@ pub const OPENS: u32 = 1 << 29;
 pub const LOOKS: u32 = 1 << 28;
 /// It removes a name.
 pub const REMOVES: u32 = 1 << 27;
-const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS | LOOKS | REMOVES;
+/// It says what a file is: what it wrote is kept.
+pub const STATS: u32 = 1 << 26;
+const FLAGS: u32 = UNFINISHED | BELOW_OPENED | OPENS | LOOKS | REMOVES | STATS;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +103,14 @@ impl<'a> Record<'a> {
         } else {
             Before::Absent
         })
+    }
+
+    /// What the call itself said of the file.
+    pub fn stat(self) -> Option<Stat> {
+        let says = self.word(ID) as u32 & STATS != 0 && self.result() == 0;
+        let owners = self.word(OWNERS);
+        let (user, group) = (owners as u32, (owners >> 32) as u32);
+        says.then_some(Stat { mode: self.word(LOOKED) as u32, user, group })
     }
 
     /// The arguments.

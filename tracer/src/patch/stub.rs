@@ -458,13 +458,14 @@ fn begin_named(
         stops.push(code.jump_unless_set(mode, OWNERS as u32)?);
     }
     let opens = if named.opens { ring::OPENS } else { 0 };
+    let stats = if named.stats { ring::STATS } else { 0 };
     let looks = match named.change {
         Some((Change::Removes, _)) => ring::LOOKS | ring::REMOVES,
         Some(_) => ring::LOOKS,
         None => 0,
     };
     let room = if named.change.is_some() { area::RING_SIZE } else { ring::ROOM };
-    begin_record(code, ring::id(block, variant) | opens | looks, room, stops);
+    begin_record(code, ring::id(block, variant) | opens | stats | looks, room, stops);
     if let Some(base) = named.base {
         mean(code, base, stops)?;
     }

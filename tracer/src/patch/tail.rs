@@ -6,6 +6,10 @@
 //!         mov  %rcx,RETURN(%rbx)      rcx: where to go on
 //!         mov  %rdi,ARGUMENTS(%rbx)   and the others
 //!         the path, byte by byte
+//!         mov  24(%rdx),%ecx          of a call that says what a file is: its mode,
+//!         mov  %ecx,LOOKED(%rbx)
+//!         mov  28(%rdx),%rcx          its user and its group
+//!         mov  %rcx,OWNERS(%rbx)
 //!         andl $~UNFINISHED,ID(%rbx)
 //!         bts  %eax,OPENED            where it opened a file
 //!         mov  RETURN(%rbx),%rcx
@@ -80,6 +84,9 @@ impl Tail {
                 Vec::new()
             }
         };
+        if let Some(argument) = path {
+            keep_stat(&mut code, argument);
+        }
         // andl $~UNFINISHED,ID(%rbx)
         code.put_with(&[0x81, 0xa3], RING + ring::ID);
         code.put(&(!ring::UNFINISHED).to_le_bytes());
@@ -170,6 +177,27 @@ fn copy_path(code: &mut Code, argument: usize) -> Vec<Jump> {
         stops.push(code.jump_if(If::Equal));
     }
     stops
+}
+
+/// Keeps what a call has written that says what a file is: into the argument behind the path, `struct stat`
+/// (asm/stat.h: st_mode at 24, st_uid and st_gid behind it). What the kernel could write can be read.
+fn keep_stat(code: &mut Code, path: usize) {
+    // testl $STATS,ID(%rbx)
+    code.put_with(&[0xf7, 0x83], RING + ring::ID);
+    code.put(&ring::STATS.to_le_bytes());
+    let says_nothing = code.jump_if(If::Equal);
+    // test %eax,%eax
+    code.put(&[0x85, 0xc0]);
+    let failed = code.jump_if(If::NotEqual);
+    let output = if path == 0 { 0x4e } else { 0x4a };
+    // mov 24(OUTPUT),%ecx; mov %ecx,LOOKED(%rbx)
+    code.put(&[0x8b, output, 24]);
+    code.put_with(&[0x89, 0x8b], RING + ring::LOOKED);
+    // mov 28(OUTPUT),%rcx; mov %rcx,OWNERS(%rbx)
+    code.put(&[0x48, 0x8b, output, 28]);
+    code.put_with(&[0x48, 0x89, 0x8b], RING + ring::OWNERS);
+    code.land(says_nothing);
+    code.land(failed);
 }
 
 /// Where the tail for paths in this argument's register lies.

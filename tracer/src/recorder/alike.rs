@@ -3,7 +3,7 @@
 
 use super::Recorder;
 use crate::{
-    observe::{Before, Event, Passed},
+    observe::{Before, Event, Passed, Stat},
     program::Pending,
 };
 use foldhash::{HashMap, fast::RandomState};
@@ -28,6 +28,7 @@ struct Likeness<T> {
     path: T,
     opened: Option<T>,
     before: Option<Before>,
+    stat: Option<Stat>,
     /// 0 where it worked.
     result: i64,
 }
@@ -41,22 +42,23 @@ impl<'a> Likeness<&'a Text> {
             path: passed.path?,
             opened: passed.opened,
             before: passed.before,
+            stat: passed.stat,
             result: passed.result?.min(0),
         })
     }
 
     fn to_owned(&self) -> Likeness<Text> {
         let (path, opened) = (self.path.clone(), self.opened.cloned());
-        let Likeness { process, sysno, args, before, result, .. } = *self;
-        Likeness { process, sysno, args, path, opened, before, result }
+        let Likeness { process, sysno, args, before, stat, result, .. } = *self;
+        Likeness { process, sysno, args, path, opened, before, stat, result }
     }
 }
 
 impl Likeness<Text> {
     fn is(&self, other: &Likeness<&Text>) -> bool {
         let (path, opened) = (&self.path, self.opened.as_ref());
-        let Likeness { process, sysno, args, before, result, .. } = *self;
-        Likeness { process, sysno, args, path, opened, before, result } == *other
+        let Likeness { process, sysno, args, before, stat, result, .. } = *self;
+        Likeness { process, sysno, args, path, opened, before, stat, result } == *other
     }
 }
 
@@ -65,8 +67,20 @@ struct Known {
     likeness: Likeness<Text>,
     /// What it said.
     pending: Pending,
-    /// Where the file lies that it opened.
+    /// Where the file lies that it opened, or that its descriptor is.
     at: Option<Text>,
+}
+
+impl Known {
+    /// Whether it may have been about what a descriptor is that has this name.
+    fn is_behind(&self, name: &[u8]) -> bool {
+        self.likeness.path.is_empty() && self.at.as_ref().is_none_or(|at| last(at) == name)
+    }
+}
+
+/// The last component of a path.
+fn last(path: &Text) -> &[u8] {
+    path.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
 /// Calls that passed since the last one that may have changed what they saw, by the hash of their likeness:
@@ -82,6 +96,13 @@ impl Recorder {
     /// A call is about to be made that may change what calls with paths see.
     pub fn forget_alike(&mut self) {
         self.alike.known.clear();
+    }
+
+    /// A file was removed, and nothing else: a descriptor that is it has no name any more.
+    pub fn forget_alike_behind(&mut self, removed: &Text) {
+        let name = last(removed);
+        let is_behind = |known: &Option<Known>| known.as_ref().is_some_and(|k| k.is_behind(name));
+        self.alike.known.retain(|_, known| !is_behind(known));
     }
 
     /// More calls that passed follow.
