@@ -55,6 +55,13 @@ pub struct Place {
     pub base: Option<i32>,
 }
 
+impl Place {
+    /// Where it lies.
+    pub fn at(&self) -> &Text {
+        self.resolved.as_ref().unwrap_or(&self.named)
+    }
+}
+
 /// How a process sees the file system.
 #[derive(Debug, Default)]
 pub struct View {

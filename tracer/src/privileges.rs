@@ -14,7 +14,7 @@ pub fn privileged(
     observation: &Observation,
 ) -> impl Iterator<Item = (&Text, &'static str)> {
     observation.files.iter().filter_map(move |(place, accesses)| {
-        let path = place.resolved.as_ref().unwrap_or(&place.named);
+        let path = place.at();
         let kind = accesses.contains(&Access::Execute).then(|| privilege(process, path))??;
         Some((path, kind))
     })

@@ -123,6 +123,8 @@ pub struct Recorder {
     bases: Bases,
     /// Where the file lies that a call which passed has opened.
     seen_at: Option<Text>,
+    /// Whether a call that passed has named what lies where files come and go by themselves.
+    seen_elsewhere: bool,
     alike: Alike,
     privileges_kept: bool,
     sees_denied: bool,
@@ -154,6 +156,7 @@ impl Recorder {
             owners: HashMap::default(),
             bases: Bases::default(),
             seen_at: None,
+            seen_elsewhere: false,
             alike: Alike::default(),
             privileges_kept,
             sees_denied,
@@ -568,8 +571,10 @@ impl Recorder {
         let is_behind = |passed: Passed<'_>| passed.path.is_some_and(Text::is_empty);
         if passed.is_some_and(|passed| opens || passed.before.is_some() || is_behind(passed)) {
             let place = observation.files.first().map(|(place, _)| place);
-            self.seen_at = place.map(|at| at.resolved.as_ref().unwrap_or(&at.named).clone());
+            self.seen_at = place.map(|place| place.at().clone());
         }
+        self.seen_elsewhere = passed.is_some()
+            && observation.files.iter().any(|(place, _)| is_of_process(place.at().as_bytes()));
         self.disturbed(event, process, slot, Some(&observation));
         if !valid() {
             return Next::Proceed;
@@ -718,13 +723,12 @@ impl Recorder {
         let mut observation = observe(event, plan, passed, &namer, &target);
         observation.own = (state.id == 0).then_some(state.inner);
         state.elsewhere |= observation.files.iter().any(|(place, accesses)| {
-            let at = place.resolved.as_ref().unwrap_or(&place.named);
             place.found == Some(FileKind::Directory)
-                && is_of_process(at.as_bytes())
+                && is_of_process(place.at().as_bytes())
                 && !matches!(accesses[..], [Access::Metadata])
         });
         self.asked_where_it_runs |= observation.files.iter().any(|(place, _)| {
-            let at = place.resolved.as_ref().unwrap_or(&place.named).as_bytes();
+            let at = place.at().as_bytes();
             at.ends_with(b"/status") && is_of_process(at)
         });
         if let Some(who) = who {

@@ -47,6 +47,15 @@ impl Ids {
 }
 
 impl Credentials {
+    /// Whether the kernel answers both alike where files are concerned.
+    pub fn are_like(&self, other: &Credentials) -> bool {
+        self.users == other.users
+            && self.groups == other.groups
+            && self.supplementary == other.supplementary
+            && self.effective == other.effective
+            && self.permitted == other.permitted
+    }
+
     /// The credentials of a thread; `None` when it is gone.
     pub fn of(tid: i32) -> Option<Credentials> {
         let status = procfs::read(&format!("/proc/{tid}/status")).ok()?;

@@ -206,7 +206,7 @@ fn refused(found: Option<&Owner>, wanted: u32, lets: impl Fn(u32) -> bool) -> Op
 /// What making or removing a name in its directory passes.
 fn in_directory(looker: &Looker<'_>, place: &Place, accesses: &[Access]) -> BTreeSet<Check> {
     let mut checks = BTreeSet::new();
-    let at = place.resolved.as_ref().unwrap_or(&place.named);
+    let at = place.at();
     let Some(directory) = parent(at.as_bytes()) else { return checks };
     let Some(directory) = looker.directories.owner(looker.namer, directory) else { return checks };
     let who = looker.who;
@@ -253,7 +253,7 @@ fn protected(found: Option<&Owner>, usable: bool) -> bool {
 
 /// Files behind which other things stand than their mode says.
 fn by_path(looker: &Looker<'_>, place: &Place, accesses: &[Access]) -> Option<Check> {
-    let at = place.resolved.as_ref().unwrap_or(&place.named);
+    let at = place.at();
     let opens = [Access::Read, Access::Write].iter().any(|access| accesses.contains(access));
     match at.as_bytes() {
         b"/proc/kmsg" if opens => Some(Check::KernelMessages),

@@ -125,7 +125,8 @@ impl Patcher {
         if !set_number(tid, number) {
             return Made::Refused;
         }
-        let space = Space { members: vec![process], due: Due::Now, ..Space::default() };
+        let rewound = first_rewound(number);
+        let space = Space { members: vec![process], due: Due::Now, rewound, ..Space::default() };
         self.spaces.insert(number, space);
         self.without.remove(&process);
         self.of.insert(process, number);
@@ -197,6 +198,7 @@ impl Patcher {
         if let Ring::Read(read) = &mut copy.ring {
             *read = 0;
         }
+        copy.rewound = first_rewound(number);
         copy.emptied = false;
         copy.taken = None;
         copy.due = Due::No;
@@ -576,6 +578,11 @@ impl Patcher {
         let is_own = space.blocks.iter().any(|block| block.moved[0].address == before);
         is_own && ptrace::write_user(pid, RIP as ptrace::AddressType, before as i64).is_ok()
     }
+}
+
+/// No two spaces are ever rewound as often, so that what a descriptor meant in one says nothing of another.
+fn first_rewound(number: u64) -> u64 {
+    number << 32
 }
 
 /// The threads of a process but one.

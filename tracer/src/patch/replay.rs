@@ -81,7 +81,7 @@ impl Patcher {
             Reads::Own => {
                 let ended = plan.ends().map(|at| event.args[at] as i32);
                 let stands = ended.map_or(Stands::Still, Stands::Ends);
-                self.served = self.read(process, stands, recorder);
+                self.served = self.read(process, stands, recorder) && ended.is_some();
             }
             Reads::All => {
                 let spaces = self.spaces.values();

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     observe::{Before, Since, Stat},
-    plan::Plan,
+    plan::{Plan, Special},
 };
 use supervisor::memory;
 
@@ -280,12 +280,33 @@ pub enum Reads {
     All,
 }
 
+/// Calls that make, change or end the process that makes them, and nothing that others name.
+const OF_THE_CALLER: [&str; 8] =
+    ["clone", "clone3", "execve", "execveat", "exit", "exit_group", "fork", "vfork"];
+
+/// Calls that change nothing that a record depends on.
+const OF_NO_FILE: [&str; 11] = [
+    "getrlimit",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "prlimit64",
+    "rt_sigreturn",
+    "sched_getaffinity",
+    "setpgid",
+    "setrlimit",
+    "setsid",
+];
+
 impl Reads {
     /// What is to be read before a call that stopped.
     pub fn before(plan: &Plan, args: &[u64; 6]) -> Reads {
         match plan.sysno.name() {
             _ if plan.ends().is_some() => Reads::Own,
-            Some("mmap" | "munmap" | "mprotect" | "mremap") => Reads::Nothing,
+            Some(name) if OF_THE_CALLER.contains(&name) => Reads::Own,
+            _ if plan.special == Special::ChangesCredentials => Reads::Own,
+            Some(name) if OF_NO_FILE.contains(&name) => Reads::Nothing,
             _ if plan.is_plain() => Reads::Nothing,
             _ if plan.names(args).is_some_and(|named| named.change.is_none()) => Reads::Nothing,
             _ => Reads::All,
