@@ -31,11 +31,26 @@ pub enum Entry {
 }
 
 impl Engine<'_> {
+    /// A new image is about to begin. Whether the thread is still to be resumed.
+    pub(crate) fn begin(&mut self, tid: i32) -> bool {
+        let Some(process) = self.recorder.process_of(tid) else { return true };
+        let Some(patcher) = &mut self.patcher else { return true };
+        match patcher.begin(tid, process, &mut self.recorder) {
+            Some(made) => self.made(tid, made),
+            None => true,
+        }
+    }
+
     /// The first call of a new image. Whether the thread is still to be resumed.
     pub(crate) fn settle(&mut self, tid: i32) -> bool {
         let Some(process) = self.recorder.process_of(tid) else { return true };
         let Some(patcher) = &mut self.patcher else { return true };
-        let calls = match patcher.settle(tid, process) {
+        let made = patcher.settle(tid, process);
+        self.made(tid, made)
+    }
+
+    fn made(&mut self, tid: i32, made: Made) -> bool {
+        let calls = match made {
             Made::Done => Calls::Filtered,
             Made::Refused => {
                 self.recorder
@@ -62,6 +77,7 @@ impl Engine<'_> {
         let Some(process) = self.recorder.process_of(tid) else { return Entry::Record };
         if patcher.is_stub(process, event.instruction_pointer)
             || patcher.asks(event, process, &mut self.recorder)
+            || patcher.begins_without(event, process)
         {
             return Entry::Skip;
         }

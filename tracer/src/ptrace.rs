@@ -33,7 +33,7 @@ pub enum Calls {
     Filtered,
     /// By PTRACE_SYSCALL: a stop at each entry and each exit.
     Unfiltered,
-    /// The same, until the first call of a new image has made room for stubs.
+    /// The same, until there is room for the stubs of a new image.
     Settling,
 }
 
@@ -274,6 +274,9 @@ impl<'a> Engine<'a> {
         if !goes_on || self.is_behind() != Some(tid) {
             self.catch_up();
         }
+        if let Some(patcher) = &self.patcher {
+            patcher.stopped();
+        }
         match wait {
             Wait::Stopped(stop) => {
                 if let Some(beside) = &mut self.beside {
@@ -354,7 +357,9 @@ impl<'a> Engine<'a> {
             }
             Stop::Event(libc::PTRACE_EVENT_EXEC) => {
                 self.executed(tid);
-                self.resume(tid, 0);
+                if self.calls_of(tid) != Calls::Settling || self.begin(tid) {
+                    self.resume(tid, 0);
+                }
             }
             Stop::Event(
                 libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,

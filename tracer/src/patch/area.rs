@@ -15,6 +15,7 @@
 //! heaps of programs that are linked low; and below the shadow memory of AddressSanitizer
 //! (0x7fff_8000). What is not used is not backed by memory.
 
+use super::inject::Call;
 use filter::Insn;
 use model::Arch;
 use std::ops::Range;
@@ -74,6 +75,10 @@ pub const BLOCKS: u64 = STRIDE - LOOKS_SIZE / VARIANT_SIZE;
 pub const LOOKS: u64 = STUBS + BLOCKS * VARIANT_SIZE;
 /// How much that is.
 pub const LOOKS_SIZE: u64 = 16 * VARIANT_SIZE;
+/// Where a thread begins that makes the area's last part writable first (`start.rs`): behind those.
+pub const BOOT: u64 = LOOKS + LOOKS_SIZE - VARIANT_SIZE;
+/// And where it goes when it may not.
+pub const REFUSED: u64 = TAILS + 3 * TAIL_SIZE;
 /// How many sorts of calls of one site can pass.
 pub const VARIANTS: u64 = 16;
 /// The stub for one sort of call fits into this many bytes. Two stubs of a site differ in one byte
@@ -85,6 +90,20 @@ pub const VARIANT_BYTE: u64 = 2;
 
 /// All of it.
 pub const AREA: Range<u64> = STUBS..(END + 0xfff) & !0xfff;
+
+/// The call that takes all of it.
+pub fn mapping() -> Call {
+    let protection = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let length = AREA.end - AREA.start;
+    (libc::SYS_mmap, [AREA.start, length, protection, flags as u64, u64::MAX, 0])
+}
+
+/// The call by which the program may write what is its own to write.
+pub fn opening() -> Call {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    (libc::SYS_mprotect, [WRITABLE, AREA.end - WRITABLE, protection, 0, 0, 0])
+}
 
 /// Where the stub of a site for its `variant`th sort of call lies.
 pub fn stub(block: usize, variant: usize) -> u64 {
@@ -151,7 +170,7 @@ mod tests {
         assert!(counter(last, 15) + 8 <= RING);
         assert_eq!(stub(last, 0) + VARIANT_SIZE, LOOKS);
         assert_eq!(owner(LOOKS + LOOKS_SIZE - 1), Some((BLOCKS as usize + 15, 0)));
-        const { assert!(TAILS + 3 * TAIL_SIZE <= NUMBER) };
+        const { assert!(REFUSED + 16 <= NUMBER) };
         const { assert!(AREA.end.is_multiple_of(0x1000)) };
         const { assert!(USER + 4 <= COUNTERS && SCRATCH.is_multiple_of(8)) };
         const { assert!(AREA.end <= 0x7fff_8000) };

@@ -45,6 +45,55 @@ pub fn call(tid: i32, (number, args): Call) -> Injected {
     }
 }
 
+/// What came of a call that is injected before anything else.
+#[derive(Debug, PartialEq, Eq)]
+pub enum First {
+    /// The kernel's answer; the thread's registers are to be set.
+    Returned(i64),
+    /// It could not be made, and nothing has changed.
+    Not,
+    /// The thread is gone, or about to be, or stopped for another reason, and nothing has changed; what wait
+    /// said of it is still to be looked at.
+    Ended(Option<Wait>),
+}
+
+/// Lets the thread, which has executed an image and not begun it, do a call with the `syscall` instruction at
+/// `at`. What number that makes first does not matter: it stops at the filter, and becomes this one.
+pub fn first(tid: i32, at: u64, (number, args): Call) -> First {
+    let pid = Pid::from_raw(tid);
+    let Ok(own) = ptrace::getregs(pid) else { return First::Ended(None) };
+    let unmoved = |ended: First| match ptrace::setregs(pid, own) {
+        Ok(()) => ended,
+        Err(_) => First::Ended(None),
+    };
+    if ptrace::setregs(pid, libc::user_regs_struct { rip: at, ..own }).is_err()
+        || ptrace::cont(pid, None).is_err()
+    {
+        return First::Ended(None);
+    }
+    match wait_for(tid) {
+        Ok(Wait::Stopped(Stop::Event(libc::PTRACE_EVENT_SECCOMP))) => {}
+        // No signal can be its own yet: that is the answer to the instruction.
+        Ok(Wait::Stopped(Stop::Signal(libc::SIGSEGV | libc::SIGBUS))) => {
+            return unmoved(First::Not);
+        }
+        Ok(other) => return unmoved(First::Ended(Some(other))),
+        Err(_) => return First::Ended(None),
+    }
+    let Ok(mut regs) = ptrace::getregs(pid) else { return First::Ended(None) };
+    regs.orig_rax = number as u64;
+    [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = args;
+    if ptrace::setregs(pid, regs).is_err() || ptrace::syscall(pid, None).is_err() {
+        return First::Ended(None);
+    }
+    match wait_for(tid) {
+        Ok(Wait::Stopped(Stop::Syscall)) => {}
+        Ok(other) => return unmoved(First::Ended(Some(other))),
+        Err(_) => return First::Ended(None),
+    }
+    ptrace::getregs(pid).map_or(First::Ended(None), |after| First::Returned(after.rax as i64))
+}
+
 /// Lets the thread, which stands at the entry of a call, make none, and then the same once more: the next
 /// stop is its entry again. In between it is on its way back to its own code, where the kernel sees that
 /// what it was to be interrupted for is over. Whether it does.

@@ -5,17 +5,24 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    fs::OpenOptions,
+    cell::RefCell,
+    fs::{File, OpenOptions},
     io::{self, IoSlice},
     os::unix::fs::FileExt,
+    rc::Rc,
 };
 
 /// `int3`.
 const BREAKPOINT: u8 = 0xcc;
 
+thread_local! {
+    /// What was opened last, and for which thread.
+    static OPEN: RefCell<Option<(i32, Rc<File>)>> = const { RefCell::new(None) };
+}
+
 /// The memory of a process, for writing. A page of code that is written to becomes a private copy; the file behind it, and other processes that map it, keep theirs.
 #[derive(Debug)]
-pub struct Code(std::fs::File);
+pub struct Code(Rc<File>);
 
 impl Code {
     /// Of the process that a traced thread belongs to.
@@ -23,7 +30,15 @@ impl Code {
     /// # Errors
     /// When it is gone, or the kernel does not let us.
     pub fn of(tid: i32) -> io::Result<Code> {
-        OpenOptions::new().write(true).open(format!("/proc/{tid}/mem")).map(Code)
+        OPEN.with_borrow_mut(|open| {
+            if let Some((_, file)) = open.as_ref().filter(|(of, _)| *of == tid) {
+                return Ok(Code(Rc::clone(file)));
+            }
+            let file = OpenOptions::new().write(true).open(format!("/proc/{tid}/mem"))?;
+            let file = Rc::new(file);
+            *open = Some((tid, Rc::clone(&file)));
+            Ok(Code(file))
+        })
     }
 
     /// Writes what no thread executes meanwhile.
@@ -50,6 +65,11 @@ impl Code {
         }
         written
     }
+}
+
+/// A thread stops: its number may mean another process by now, or that another memory.
+pub fn forget() {
+    OPEN.take();
 }
 
 /// Writes where the process may write itself, which costs less.

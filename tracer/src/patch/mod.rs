@@ -17,6 +17,7 @@ mod rewrite;
 mod ring;
 mod site;
 mod space;
+mod start;
 mod stub;
 mod tail;
 mod threads;
@@ -88,6 +89,10 @@ pub struct Patcher {
     atlas: Atlas,
     /// What each program has shown, by its number in the record.
     shown: HashMap<usize, Shown>,
+    /// How far from where their image began threads made their first calls.
+    firsts: Vec<u64>,
+    /// Where images begin whose first call is waited for.
+    entries: HashMap<i32, u64>,
     last: u64,
     /// In some space calls with paths passed.
     records: bool,
@@ -102,6 +107,11 @@ pub struct Patcher {
 }
 
 impl Patcher {
+    /// A thread stopped, and is about to be looked at.
+    pub fn stopped(&self) {
+        memory::forget();
+    }
+
     /// A process has executed another image: its old space is gone.
     pub fn executed(&mut self, process: i32, recorder: &Recorder) {
         self.leave(process, recorder);
@@ -110,16 +120,17 @@ impl Patcher {
     /// The first call of a new image: takes the area, so that nothing else can lie there. Whether
     /// that worked.
     pub fn settle(&mut self, tid: i32, process: i32) -> Made {
-        let length = area::AREA.end - area::AREA.start;
-        let protection = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-        let none = u64::MAX;
-        let args = [area::AREA.start, length, protection, flags as u64, none, 0];
-        match inject::call(tid, (libc::SYS_mmap, args)) {
+        self.learn_first(tid, process);
+        match inject::call(tid, area::mapping()) {
             Injected::Returned(address) if address as u64 == area::AREA.start => {}
             Injected::Returned(_) => return Made::Refused,
             Injected::Ended(wait) => return Made::Ended(wait),
         }
+        self.has_room(tid, process)
+    }
+
+    /// The area is there. Whether it can be written to.
+    fn has_room(&mut self, tid: i32, process: i32) -> Made {
         self.last += 1;
         let number = self.last;
         if !set_number(tid, number) {
@@ -204,6 +215,7 @@ impl Patcher {
         copy.due = Due::No;
         copy.is_lent = false;
         copy.guest = None;
+        copy.begins = None;
         copy.seen.clear();
         copy.files.clear();
         copy.keep_what_is_there(tid);
@@ -226,6 +238,7 @@ impl Patcher {
     /// A process is gone.
     pub fn gone(&mut self, process: i32, recorder: &Recorder) {
         self.leave(process, recorder);
+        self.entries.remove(&process);
         self.without.remove(&process);
         self.spaces.values_mut().for_each(|space| {
             space.expected.remove(&process);

@@ -41,11 +41,24 @@ pub struct Patcher;
 
 impl Patcher {
     /// Nothing to forget.
+    pub fn stopped(&self) {}
+
+    /// Nothing to forget.
     pub fn executed(&mut self, _process: i32, _recorder: &Recorder) {}
 
     /// There is no room for stubs.
     pub fn settle(&mut self, _tid: i32, _process: i32) -> Made {
         Made::Refused
+    }
+
+    /// There is no room for stubs.
+    pub fn begin(&mut self, _tid: i32, _process: i32, _recorder: &mut Recorder) -> Option<Made> {
+        None
+    }
+
+    /// No image begins in another way.
+    pub fn begins_without(&mut self, _event: &Event, _process: i32) -> bool {
+        false
     }
 
     /// Nothing to keep.

@@ -107,7 +107,8 @@ impl Patcher {
         Next::Proceed
     }
 
-    fn install(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Option<()> {
+    /// Rewrites what is known of the code that is there.
+    pub(super) fn install(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Option<()> {
         let mappings = procfs::mappings(tid).ok()?;
         let takes_paths = self.takes_paths(process, recorder);
         let space = self.spaces.get_mut(self.of.get(&process)?)?;
@@ -162,10 +163,7 @@ impl Patcher {
 
 /// The program's counters and its ring can be written from now on, or nothing passes.
 pub fn open(space: &mut Space, tid: i32) -> Next {
-    let start = area::WRITABLE;
-    let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-    let args = [start, area::AREA.end - start, protection, 0, 0, 0];
-    match inject::call(tid, (libc::SYS_mprotect, args)) {
+    match inject::call(tid, area::opening()) {
         Injected::Returned(0) => {
             space.opened = true;
             if space.members.len() > 1 {
@@ -214,25 +212,31 @@ fn write(
     let slots: Vec<u8> =
         blocks.iter().enumerate().map(current).flat_map(u64::to_le_bytes).collect();
     code.write(area::slot(first), &slots).ok()?;
-    // Where a jump will be, what is there stays when it lies between others.
-    let firsts = blocks.iter().map(|block| (block.moved[0].address, block));
-    let before = firsts.clone().map(|(address, block)| (address, block.moved[0].bytes.clone()));
-    let after = firsts.map(|(address, block)| (address, block.jump.clone()));
-    let (before, after): (Writes, Writes) = (before.collect(), after.collect());
-    for (address, bytes) in joined([&pads[..], &before].concat(), memory) {
-        code.write(address, &bytes).ok()?;
-    }
-    for (index, (address, _)) in after.iter().enumerate() {
-        space.jumps.insert(*address, first + index);
-        space.sites.insert(space.blocks[first + index].call + 2, Site::Rewritten(first + index));
+    let mut writes = pads;
+    for (index, block) in blocks.iter().enumerate() {
+        let (address, index) = (block.moved[0].address, first + index);
+        space.jumps.insert(address, index);
+        space.sites.insert(block.call + 2, Site::Rewritten(index));
+        writes.push((address, block.jump.clone()));
     }
     space.keep_taken(tid)?;
     space.changed(&code)?;
-    for (address, bytes) in joined([pads, after].concat(), memory) {
-        // A place without its jump stops, and is rewritten then.
-        let _ = code.write(address, &bytes);
+    // Nobody executes it meanwhile.
+    let writes = joined(writes, memory);
+    for (index, (address, bytes)) in writes.iter().enumerate() {
+        if code.write(*address, bytes).is_err() {
+            writes[..=index].iter().for_each(|write| put_back(&code, memory, write));
+            return None;
+        }
     }
     Some(())
+}
+
+/// What was written becomes what was there, as far as that goes.
+fn put_back(code: &Code, memory: &impl Memory, (address, bytes): &(u64, Vec<u8>)) {
+    if let Some(before) = memory.bytes(*address..address + bytes.len() as u64) {
+        let _ = code.write(*address, &before);
+    }
 }
 
 /// What is to be written to one page is written at once, and with it what lies between and stays.

@@ -33,6 +33,15 @@ use supervisor::procfs;
 static TAILS: LazyLock<Vec<Tail>> =
     LazyLock::new(|| tail::PATHS.into_iter().filter_map(Tail::new).collect());
 
+/// All of them as they lie there, and all looks.
+static TAILS_CODE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let parts = tail::PATHS.into_iter().filter_map(tail::address).zip(&*TAILS);
+    laid_out(area::TAILS, parts.map(|(address, tail)| (address, &tail.code)))
+});
+static LOOKS_CODE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    laid_out(area::LOOKS, LOOKS.iter().map(|look| (look.address(), &look.code)))
+});
+
 /// rbx in `struct user_regs_struct`: user_64.h counts it the fifth.
 const RBX: usize = 5 * 8;
 /// A process made with one of these works with what is its maker's.
@@ -574,13 +583,18 @@ fn arguments(regs: &user_regs_struct) -> [u64; 6] {
     [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]
 }
 
+/// Codes at their addresses from `start` on, in order, as one.
+fn laid_out<'a>(start: u64, parts: impl Iterator<Item = (u64, &'a Vec<u8>)>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (address, code) in parts {
+        bytes.resize((address - start) as usize, 0);
+        bytes.extend(code);
+    }
+    bytes
+}
+
 fn write_tails(process: i32) -> Option<()> {
     let code = Code::of(process).ok()?;
-    for (path, tail) in tail::PATHS.into_iter().zip(&*TAILS) {
-        code.write(tail::address(path)?, &tail.code).ok()?;
-    }
-    for look in &*LOOKS {
-        code.write(look.address(), &look.code).ok()?;
-    }
-    Some(())
+    code.write(area::TAILS, &TAILS_CODE).ok()?;
+    code.write(area::LOOKS, &LOOKS_CODE).ok()
 }
