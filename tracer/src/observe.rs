@@ -79,10 +79,19 @@ pub struct Observation {
     pub values: Vec<u64>,
     /// The protection that it asks for memory.
     pub protection: Option<u64>,
-    /// The descriptor of a file that it maps executable.
-    pub module: Option<i32>,
+    /// The file that it maps executable.
+    pub module: Option<Mapped>,
     /// Something could not be read, through no fault of the program's.
     pub unread: bool,
+}
+
+/// A file whose code is mapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mapped {
+    /// What this descriptor is.
+    Descriptor(i32),
+    /// The one that was opened here.
+    Opened(Text),
 }
 
 /// Whom the sender of a signal means; the caller knows the processes.
@@ -207,6 +216,13 @@ pub fn observe(
         observation.marks.insert(Mark::SetsIdBit);
     }
     observation.special(event, plan, namer);
+    if let (Some(module), Some(passed)) = (&mut observation.module, passed) {
+        // Its descriptor may be another file by now.
+        match passed.opened {
+            Some(opened) => *module = Mapped::Opened(opened.clone()),
+            None => observation.module = None,
+        }
+    }
     observation
 }
 
@@ -310,7 +326,7 @@ impl Observation {
         self.protection = Some(protection);
         let of_file = flags & libc::MAP_ANONYMOUS as u64 == 0;
         if of_file && protection & libc::PROT_EXEC as u64 != 0 {
-            self.module = Some(fd as i32);
+            self.module = Some(Mapped::Descriptor(fd as i32));
         }
     }
 

@@ -178,7 +178,9 @@ impl Plan {
             in_register(value)
         };
         let tells_nothing = || {
-            !self.absent(args).is_empty()
+            // How a process ends is seen when it does.
+            self.special == Special::ExitProcess
+                || !self.absent(args).is_empty()
                 || self.is_plain()
                     && self.special == Special::None
                     && !self.checks.iter().any(|check| check.asked(named))
@@ -194,6 +196,16 @@ impl Plan {
         let maps = matches!(self.special, Special::Map | Special::Protect);
         self.sysno.name() == Some("munmap")
             || maps && self.is_of_range() && args[2] & libc::PROT_EXEC as u64 == 0
+    }
+
+    /// The argument with the descriptor of the file whose code a call maps, not to be written.
+    pub fn maps_code(&self, args: &[u64; 6]) -> Option<usize> {
+        let protection = (libc::PROT_EXEC | libc::PROT_WRITE) as u64;
+        let is_code = self.special == Special::Map
+            && self.is_of_range()
+            && args[2] & protection == libc::PROT_EXEC as u64
+            && args[3] & libc::MAP_ANONYMOUS as u64 == 0;
+        is_code.then_some(4)
     }
 
     /// Whether arguments 0 and 1 are a range of memory.
@@ -311,6 +323,8 @@ pub enum Change {
     Removes,
     /// It gives away what a descriptor is: no name changes.
     Gives,
+    /// It maps a file: no name changes.
+    Maps,
 }
 
 /// Calls that tell nothing once they were seen with the same values: the bulk of what programs do. All

@@ -13,7 +13,7 @@ use crate::{
     checks::{Credentials, Directories, Looker, Owners, user_namespace},
     descriptors::{Entered, Follower, Who},
     modules,
-    observe::{Event, Observation, Passed, observe, sets_filter},
+    observe::{Event, Mapped, Observation, Passed, observe, sets_filter},
     paths::{Namer, View, is_of_process},
     plan::{Plan, ReadValue, Slots, Special},
     privileges::privileged,
@@ -756,8 +756,8 @@ impl Recorder {
         slot: usize,
         observation: &Observation,
     ) {
-        if let Some(fd) = observation.module {
-            self.map_module(process, event.tid, program, fd);
+        if let Some(module) = &observation.module {
+            self.map_module(process, event.tid, program, module);
         }
         match self.slots.plan(slot).special {
             Special::Execute => self.executing(process, observation),
@@ -792,13 +792,19 @@ impl Recorder {
         }
     }
 
-    fn map_module(&mut self, process: i32, tid: i32, program: usize, fd: i32) {
+    fn map_module(&mut self, process: i32, tid: i32, program: usize, module: &Mapped) {
         if let Some(state) = self.processes.get_mut(&process) {
             state.mappings = None;
         }
-        let Ok(path) = procfs::descriptor(tid, fd) else { return };
+        let (path, opened_as) = match module {
+            Mapped::Opened(path) => (path.clone(), path.to_string()),
+            Mapped::Descriptor(fd) => match procfs::descriptor(tid, *fd) {
+                Ok(path) => (path, format!("/proc/{tid}/fd/{fd}")),
+                Err(_) => return,
+            },
+        };
         if !self.programs[program].has_module(&path) {
-            let module = modules::identify(path, &format!("/proc/{tid}/fd/{fd}"));
+            let module = modules::identify(path, &opened_as);
             self.programs[program].add_module(module);
         }
     }

@@ -40,6 +40,8 @@ pub const CHANGES: u64 = NUMBER + 8;
 pub const CLOSED: u64 = WRITABLE;
 /// The byte behind it. Not zero: every call with a path goes to its own place and stops.
 pub const PATHS_CLOSED: u64 = CLOSED + 1;
+/// The byte behind that. Not zero: the code of a new image is still being mapped.
+pub const LOADING: u64 = CLOSED + 2;
 /// How many bytes of the ring are in use.
 pub const HEAD: u64 = CLOSED + 8;
 /// A bit for each of the first [`DESCRIPTORS`] descriptors: whether a record in the ring means the file

@@ -39,6 +39,8 @@
 //! the call is counted, when it gives a regular file to whom it belongs already, who is who asks, for that
 //! takes no capability.
 //!
+//! Of a call that maps a file it looks at where: nothing that was rewritten may lie there.
+//!
 //! What is refused stops at the site's own call, as it would without. A file is removed so only when its
 //! owner is who asks, and may read and write it: then no record that named it before, and is read
 //! afterwards, could have said that this took a capability.
@@ -47,17 +49,19 @@ use super::{
     area::{self, RING},
     code::{Code, If},
     ring,
+    stub::clears,
 };
 use crate::plan::{Change, OWNERS};
 use std::sync::LazyLock;
 
 /// For which changes there is one, and for which arguments: where the path is, or the descriptor.
-const KINDS: [(usize, Change); 5] = [
+const KINDS: [(usize, Change); 6] = [
     (0, Change::Makes),
     (0, Change::Removes),
     (1, Change::Makes),
     (1, Change::Removes),
     (0, Change::Gives),
+    (0, Change::Maps),
 ];
 /// Of `struct stat`: where st_mode, st_uid and st_gid lie (asm/stat.h).
 const MODE: u64 = area::SCRATCH + 24;
@@ -111,6 +115,9 @@ impl Look {
     fn new(path: usize, change: Change) -> Option<Look> {
         let start = address((path, change))?;
         let mut code = Code::at(start);
+        if change == Change::Maps {
+            return Look::of_range(code);
+        }
         code.put_with(&[0x48, 0x89, 0x83], RING + ring::RESULT);
         for argument in 0..6 {
             code.store_argument(argument, RING + ring::ARGUMENTS + 8 * argument as u64)?;
@@ -138,7 +145,7 @@ impl Look {
         code.put_with(&[0x8b, 0x0c, 0x25], MODE);
         code.put_with(&[0x89, 0x8b], RING + ring::LOOKED);
         let of_owner = match change {
-            Change::Makes | Change::Gives => 0,
+            Change::Makes | Change::Gives | Change::Maps => 0,
             Change::Removes => OWNERS as u32,
         };
         code.put_with(&[0x81, 0xe1], u64::from(libc::S_IFMT | of_owner));
@@ -176,6 +183,24 @@ impl Look {
         let end = code.here();
         (end - start <= SIZE).then_some(())?;
         Some(Look { code: code.bytes, start, own, overs, end })
+    }
+
+    /// That of a call which maps what arguments 0 and 1 are. It uses rcx alone.
+    fn of_range(mut code: Code) -> Option<Look> {
+        let start = code.here();
+        let mut refused = Vec::new();
+        clears(&mut code, &mut refused);
+        // mov RETURN(%rbx),%rcx; jmp *%rcx
+        code.put_with(&[0x48, 0x8b, 0x8b], RING + ring::RETURN);
+        code.put(&[0xff, 0xe1]);
+        refused.into_iter().for_each(|jump| code.land(jump));
+        code.put_with(&[0x48, 0x8b, 0x8b], RING + ring::RETURN);
+        code.put(&[0x48, 0x83, 0xe9, REFUSED as u8]);
+        let own = code.here();
+        let over = give_back(&mut code);
+        let end = code.here();
+        (end - start <= SIZE).then_some(())?;
+        Some(Look { code: code.bytes, start, own, overs: vec![over], end })
     }
 
     /// Where it is to lie.

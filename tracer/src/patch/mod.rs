@@ -216,6 +216,7 @@ impl Patcher {
         copy.is_lent = false;
         copy.guest = None;
         copy.begins = None;
+        copy.loading = false;
         copy.seen.clear();
         copy.files.clear();
         copy.keep_what_is_there(tid);
@@ -436,6 +437,10 @@ impl Patcher {
             return Next::Proceed;
         };
         space.saw(event.instruction_pointer, event.sysno, &sort);
+        if matches!(sort.manner, Manner::Maps { .. }) {
+            // Only the code of a later image passes, while that is loaded.
+            return Next::Proceed;
+        }
         if let Site::Stopped(times) = site
             && times + 1 < STOPS
         {
@@ -623,15 +628,17 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
     if plan.gives() {
         return Some(Sort::new(number, Vec::new(), Manner::Gives));
     }
-    if !plan.repeats(&event.args) {
+    let maps = plan.maps_code(&event.args);
+    if maps.is_none() && !plan.repeats(&event.args) {
         return None;
     }
     let mut values = plan.values.iter().map(in_register).collect::<Option<Vec<_>>>()?;
     let absent = plan.absent(&event.args).iter();
     values.extend(absent.map(|&(argument, wide)| Value { argument, wide, value: 0 }));
-    let manner = match (plan.ends(), plan.copies(&event.args)) {
-        (Some(descriptor), _) => Manner::Ends { descriptor },
-        (_, Some(descriptor)) => Manner::Copies { descriptor },
+    let manner = match (maps, plan.ends(), plan.copies(&event.args)) {
+        (Some(descriptor), ..) => Manner::Maps { descriptor },
+        (_, Some(descriptor), _) => Manner::Ends { descriptor },
+        (.., Some(descriptor)) => Manner::Copies { descriptor },
         _ => Manner::Counts,
     };
     let choice = plan.varies().and_then(|argument| {

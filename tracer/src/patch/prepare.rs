@@ -9,7 +9,7 @@ use super::{
     Next, Patcher, area,
     function::{Memory, Paged},
     inject::{self, Injected},
-    memory::Code,
+    memory::{Code, write_data},
     rewrite::{code_of_file, is_of_file},
     space::{Block, Due, Passing, Site, Space},
     stub::{Sort, Stub},
@@ -83,10 +83,17 @@ impl Patcher {
     /// there.
     pub fn prepare(&mut self, event: &Event, process: i32, recorder: &mut Recorder) -> Next {
         let Some(space) = self.space(process) else { return Next::Proceed };
+        if space.loading {
+            // More may be mapped than has stopped.
+            space.mappings = None;
+        }
         match space.due {
             Due::No => return Next::Proceed,
             Due::Soon if is_loading(event.sysno) => return Next::Proceed,
             Due::Soon | Due::Now => {}
+        }
+        if std::mem::take(&mut space.loading) {
+            let _ = write_data(event.tid, area::LOADING, &[0]);
         }
         if space.guest.is_some() {
             return Next::Proceed;
@@ -133,6 +140,9 @@ impl Patcher {
             let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
             let mut passing: Vec<Passing> = Vec::new();
             for (sysno, sort) in sorts {
+                if sysno.name() == Some(LOADED) {
+                    continue;
+                }
                 if sort.manner.takes_records() && !takes_paths {
                     continue;
                 }
@@ -175,6 +185,9 @@ pub fn open(space: &mut Space, tid: i32) -> Next {
     }
     Next::Again
 }
+
+/// A call that a loader makes when all is mapped, before the program's own code: glibc's and musl's.
+const LOADED: &str = "set_tid_address";
 
 /// Calls that a loader makes until all of a program's code is mapped.
 fn is_loading(sysno: Sysno) -> bool {

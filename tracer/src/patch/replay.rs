@@ -502,6 +502,8 @@ fn replay_each(
             Passed { path, opened, result, before, stat, removed, is_nameless, since, tells };
         let at = if call.names {
             recorder.passed_with(&event, passed)
+        } else if call.maps {
+            recorder.passed_by(&event, Some(Passed { path: None, ..passed }), result)
         } else {
             recorder.passed_by(&event, None, result);
             opened.cloned()
@@ -538,6 +540,8 @@ struct Call {
     base: Option<usize>,
     /// It has a path.
     names: bool,
+    /// It maps code.
+    maps: bool,
     /// Which of its other arguments say what it does.
     tells: Option<u8>,
 }
@@ -551,13 +555,15 @@ impl Call {
 fn call_of(space: &Space, (block, variant): (usize, usize)) -> Option<Call> {
     let block = space.blocks.get(block)?;
     let passing = block.passing.get(variant)?;
-    let (base, names, tells) = match passing.sort.manner {
-        Manner::Names(named) => (named.base, true, named.tells),
-        Manner::Copies { descriptor } => (Some(descriptor), false, None),
-        Manner::Gives => (None, false, None),
+    let (base, tells) = match passing.sort.manner {
+        Manner::Names(named) => (named.base, named.tells),
+        Manner::Copies { descriptor } | Manner::Maps { descriptor } => (Some(descriptor), None),
+        Manner::Gives => (None, None),
         Manner::Counts | Manner::Ends { .. } => return None,
     };
-    Some(Call { after: block.call + 2, sysno: passing.sysno, base, names, tells })
+    let names = matches!(passing.sort.manner, Manner::Names(_));
+    let maps = matches!(passing.sort.manner, Manner::Maps { .. });
+    Some(Call { after: block.call + 2, sysno: passing.sysno, base, names, maps, tells })
 }
 
 /// The kernel's answer, where it is one: not that a call is to be made again (ERESTARTSYS to

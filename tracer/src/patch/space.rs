@@ -80,6 +80,8 @@ pub struct Space {
     pub guest: Option<i32>,
     /// Children that were copied from it and have not stopped yet.
     pub expected: HashSet<i32>,
+    /// The code of its image is still being mapped, and not all of that stops.
+    pub loading: bool,
     /// What its image begins with, where it has not begun when this was set.
     pub begins: Option<Box<libc::user_regs_struct>>,
     /// Its counters can be written.

@@ -88,7 +88,11 @@ impl Patcher {
         let Some(space) = self.space(process) else { return false };
         space.opened = true;
         space.begins = Some(Box::new(own));
+        (space.loading, space.due) = (true, Due::Soon);
         self.install(tid, process, recorder);
+        if write(tid, area::LOADING, &[1]).is_err() {
+            return false;
+        }
         let (number, [rdi, rsi, rdx, ..]) = area::opening();
         let (rax, orig_rax) = (number as u64, u64::MAX);
         let regs = user_regs_struct { rip: area::BOOT, rax, orig_rax, rdi, rsi, rdx, ..own };

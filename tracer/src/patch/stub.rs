@@ -158,12 +158,22 @@ pub enum Manner {
         /// The argument with the descriptor.
         descriptor: usize,
     },
+    /// Records it, while an image is being loaded, when a record opened the file whose code it maps.
+    Maps {
+        /// The argument with its descriptor.
+        descriptor: usize,
+    },
 }
 
 impl Manner {
     /// Whether it takes a record of the ring each time.
     pub fn takes_records(self) -> bool {
-        matches!(self, Manner::Names(_) | Manner::Gives)
+        matches!(self, Manner::Names(_) | Manner::Gives | Manner::Maps { .. })
+    }
+
+    /// What the three bytes from [`area::CLOSED`] on must be for it to pass.
+    fn asks_of_closed(self) -> u32 {
+        if matches!(self, Manner::Maps { .. }) { 1 << 16 } else { 0 }
     }
 }
 
@@ -290,16 +300,13 @@ impl Stub {
             misses.push(code.jump_if(If::NotBelow));
         }
         let mut stops = Vec::new();
-        if sort.clears {
+        if sort.clears && !matches!(sort.manner, Manner::Maps { .. }) {
             clears(&mut code, &mut stops);
         }
         if let Manner::Ends { descriptor } = sort.manner {
             spare_what_is_meant(&mut code, descriptor, &mut stops)?;
         }
-        // cmpb $0,CLOSED, or cmpw with the byte behind it
-        let compare: &[u8] = if sort.manner.takes_records() { &[0x66, 0x83] } else { &[0x80] };
-        code.put_with(&[compare, &[0x3c, 0x25]].concat(), area::CLOSED);
-        code.put(&[0]);
+        compare_closed(&mut code, sort.manner);
         stops.push(code.jump_if(If::NotEqual));
         let mut ways = Ways { call, counts: None, records: None };
         let id = (block, variant);
@@ -326,6 +333,10 @@ impl Stub {
                 let way = Way { syscall: u64::MAX, back: refused..refused };
                 ways.records = Some((Taken { at, refused: Some(refused) }, way));
                 ways.counts(&mut code, area::counter(block, variant));
+            }
+            Manner::Maps { descriptor } => {
+                let take = |code: &mut Code| begin_mapping(code, id, descriptor, &mut stops);
+                ways.records(&mut code, None, take)?;
             }
             Manner::Counts | Manner::Ends { .. } => {
                 ways.counts(&mut code, area::counter(block, variant));
@@ -386,9 +397,24 @@ impl Stub {
     }
 }
 
+/// Whether everything stops that passes in this manner: equal where it does not.
+fn compare_closed(code: &mut Code, manner: Manner) {
+    let value = manner.asks_of_closed();
+    if value != 0 {
+        // cmpl $VALUE,CLOSED
+        code.put_with(&[0x81, 0x3c, 0x25], area::CLOSED);
+        code.put(&value.to_le_bytes());
+    } else {
+        // cmpb $0,CLOSED, or cmpw with the byte behind it
+        let compare: &[u8] = if manner.takes_records() { &[0x66, 0x83] } else { &[0x80] };
+        code.put_with(&[compare, &[0x3c, 0x25]].concat(), area::CLOSED);
+        code.put(&[0]);
+    }
+}
+
 /// Goes to the site's own call when the range that arguments 0 and 1 are touches what was rewritten, or has no
 /// end.
-fn clears(code: &mut Code, stops: &mut Vec<Jump>) {
+pub fn clears(code: &mut Code, stops: &mut Vec<Jump>) {
     // lea (%rdi,%rsi),%rcx; cmp %rdi,%rcx
     code.put(&[0x48, 0x8d, 0x0c, 0x37, 0x48, 0x39, 0xf9]);
     stops.push(code.jump_if(If::Carry));
@@ -506,6 +532,23 @@ fn begin_copy(
         stops,
     );
     Some(Taken { at: take_record(code), refused: None })
+}
+
+/// The same for one that maps the code of a file, when an earlier record opened it; it looks at what is there.
+fn begin_mapping(
+    code: &mut Code,
+    (block, variant): (usize, usize),
+    descriptor: usize,
+    stops: &mut Vec<Jump>,
+) -> Option<Taken> {
+    compare_with_last_bit(code, descriptor)?;
+    stops.push(code.jump_if(If::Above));
+    code.bit_of_argument(Bit::Test, descriptor, area::OPENED)?;
+    stops.push(code.jump_if(If::NotBelow));
+    begin_record(code, ring::id(block, variant) | ring::BELOW_OPENED, ring::ROOM, stops);
+    let at = take_record(code);
+    let refused = begin_look(code, (0, Change::Maps), stops)?;
+    Some(Taken { at, refused: Some(refused) })
 }
 
 fn begin_record(code: &mut Code, id: u32, room: u64, stops: &mut Vec<Jump>) {
