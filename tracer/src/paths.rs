@@ -45,6 +45,8 @@ pub struct Place {
     pub resolved: Option<Text>,
     /// What was there, when it could be seen.
     pub found: Option<FileKind>,
+    /// Why nothing was.
+    pub absent: Option<Errno>,
     /// Whose it is, when it was there.
     pub owner: Option<Owner>,
     /// The directory from which the kernel went: those above it did not matter.
@@ -149,17 +151,18 @@ impl Namer<'_> {
         let named = absolute(&start.path, path);
         let (found_at, stat) = self.look(&start, base, path, &named, look);
         let resolved = found_at.filter(|at| *at != named);
-        let (found, owner) = match stat {
-            Looked::There(kind, owner) => (kind, owner),
-            Looked::Absent => (Some(FileKind::Absent), None),
-            Looked::Unknown => (None, None),
+        let (found, owner, absent) = match stat {
+            Looked::There(kind, owner) => (kind, owner, None),
+            Looked::Absent(errno) => (Some(FileKind::Absent), None, Some(errno)),
+            Looked::Unknown => (None, None, None),
         };
         let base = match base {
             Base::Descriptor(fd) if path.as_bytes().first() != Some(&b'/') => Some(fd),
             _ => None,
         };
         let start = start.path.clone();
-        Ok(Place { named, resolved, found, owner, start, checks: BTreeSet::new(), base })
+        let checks = BTreeSet::new();
+        Ok(Place { named, resolved, found, absent, owner, start, checks, base })
     }
 
     /// The same for a path relative to a descriptor `fd` that may be closed by now, or to nothing: then the
@@ -218,7 +221,8 @@ impl Namer<'_> {
         // What is open needs no search.
         let start = named.clone();
         let checks = BTreeSet::new();
-        Ok(Place { named, resolved: None, found, owner, start, checks, base: Some(fd) })
+        let (resolved, absent, base) = (None, None, Some(fd));
+        Ok(Place { named, resolved, found, absent, owner, start, checks, base })
     }
 
     /// Whose the file behind a descriptor is, also one without a name.
@@ -286,10 +290,11 @@ impl Namer<'_> {
                 (self.path_of(&fd), Looked::There(kind, owner))
             }
             Err(Errno::ENOENT) => {
-                (self.absent(base, path.as_bytes(), named, follow, 0), Looked::Absent)
+                let at = self.absent(base, path.as_bytes(), named, follow, 0);
+                (at, Looked::Absent(Errno::ENOENT))
             }
             // A component that is no directory: nothing can be there.
-            Err(Errno::ENOTDIR) => (None, Looked::Absent),
+            Err(errno @ Errno::ENOTDIR) => (None, Looked::Absent(errno)),
             Err(_) => (None, Looked::Unknown),
         }
     }
@@ -313,7 +318,9 @@ impl Namer<'_> {
         let holds = self.bases.holds();
         let led = match start.lead(way, holds, || self.lead(directory, way)) {
             Ok(led) => led,
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Some((None, Looked::Absent)),
+            Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => {
+                return Some((None, Looked::Absent(errno)));
+            }
             Err(_) => return None,
         };
         let held = start.held(way);
@@ -324,7 +331,7 @@ impl Namer<'_> {
         let looked = match look.stat(seen) {
             Ok(stat) if look.follow && kind(stat) == FileKind::Symlink => return None,
             Ok(stat) => Looked::There(Some(kind(stat)), self.owner(stat, seen, look)),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Looked::Absent,
+            Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => Looked::Absent(errno),
             Err(_) => return None,
         };
         Some((led.map(|directory| join(&directory, name)), looked))
@@ -364,7 +371,7 @@ impl Namer<'_> {
                 Some((None, Looked::There(kind, owner)))
             }
             // A link before what is missing would have been ELOOP.
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Some((None, Looked::Absent)),
+            Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => Some((None, Looked::Absent(errno))),
             Err(_) => None,
         }
     }
@@ -528,7 +535,8 @@ impl Seen<'_> {
 /// What a look at a path gave.
 enum Looked {
     There(Option<FileKind>, Option<Owner>),
-    Absent,
+    /// ENOENT, or ENOTDIR.
+    Absent(Errno),
     Unknown,
 }
 

@@ -44,6 +44,12 @@ struct Tracee {
     calls: Calls,
     /// A call whose exit stop is to come, and its result when that is wanted.
     entered: Option<Option<Box<Pending>>>,
+    /// An execve that is taken to fail: what its next stop says otherwise is recorded then.
+    presumed: Option<Box<Pending>>,
+    /// The arguments and the environment of an execve, which may have failed because the file is not there.
+    executes: Option<[u64; 2]>,
+    /// Those of one that has, since when the thread has made no other call that stopped.
+    searches: Option<[u64; 2]>,
     /// Its maker's event is still to come: the two are reported in any order.
     unannounced: bool,
     /// It stands at its beginning until then: what it begins with, its maker's call says.
@@ -61,6 +67,9 @@ impl Tracee {
         Tracee {
             calls,
             entered: None,
+            presumed: None,
+            executes: None,
+            searches: None,
             unannounced: false,
             held: false,
             again: None,
@@ -319,7 +328,8 @@ impl<'a> Engine<'a> {
         if let Some(beside) = &mut self.beside {
             beside.gone(tid);
         }
-        if let Some(Tracee { entered: Some(Some(pending)), .. }) = self.tracees.remove(&tid) {
+        let Some(tracee) = self.tracees.remove(&tid) else { return };
+        if let Some(pending) = tracee.entered.flatten().or(tracee.presumed) {
             self.recorder.result(*pending, None);
         }
     }
@@ -332,6 +342,9 @@ impl<'a> Engine<'a> {
             let tracee = Tracee { unannounced: true, ..Tracee::new(self.calls) };
             self.tracees.insert(tid, tracee);
             self.recorder.process_of(tid);
+        }
+        if stop != Stop::Event(libc::PTRACE_EVENT_EXEC) {
+            self.has_failed(tid);
         }
         let interrupted = self
             .tracees
@@ -390,6 +403,14 @@ impl<'a> Engine<'a> {
                 let signal = self.signalled(tid, signal);
                 self.resume(tid, signal);
             }
+        }
+    }
+
+    /// A thread has come to its next stop, and has executed nothing.
+    fn has_failed(&mut self, tid: i32) {
+        let presumed = self.tracees.get_mut(&tid).and_then(|tracee| tracee.presumed.take());
+        if let Some(pending) = presumed {
+            self.recorder.result(*pending, Some(-i64::from(libc::ENOENT)));
         }
     }
 
@@ -467,6 +488,8 @@ impl<'a> Engine<'a> {
                     // SAFETY: the kernel filled this member, for `op` says so.
                     let exit = unsafe { info.u.exit };
                     let result = if exit.is_error != 0 { exit.sval } else { exit.sval.max(0) };
+                    let is_missing = result == -i64::from(libc::ENOENT);
+                    tracee.searches = tracee.executes.take().filter(|_| is_missing);
                     self.recorder.result(*pending, Some(result));
                 }
             }
@@ -544,6 +567,17 @@ impl<'a> Engine<'a> {
             }
         }
         if let Some(tracee) = self.tracees.get_mut(&tid) {
+            let mut pending = pending;
+            tracee.executes = (sysno.name() == Some("execve")).then(|| [event.args[1], event.args[2]]);
+            let searched = tracee.searches.take();
+            // A search goes on through PATH with the same arguments, which the kernel took the last time.
+            if calls == Calls::Filtered
+                && searched.is_some()
+                && searched == tracee.executes
+                && pending.as_ref().is_some_and(|pending| pending.is_missing())
+            {
+                (tracee.presumed, tracee.searches) = (pending.take(), searched);
+            }
             let exit_stops = calls != Calls::Filtered || pending.is_some();
             tracee.entered = exit_stops.then_some(pending);
             tracee.again = again.or(tracee.again);
@@ -577,8 +611,9 @@ impl<'a> Engine<'a> {
         // without a word, and so are the other threads.
         let former = ptrace::getevent(Pid::from_raw(tid)).map_or(tid, |former| former as i32);
         let calls = self.calls_of(former);
-        let entered = self.tracees.remove(&former).and_then(|tracee| tracee.entered);
-        if let Some(Some(pending)) = entered {
+        let tracee = self.tracees.remove(&former);
+        let pending = tracee.and_then(|tracee| tracee.entered.flatten().or(tracee.presumed));
+        if let Some(pending) = pending {
             self.recorder.result(*pending, Some(0));
         }
         if let Some(beside) = self.beside.as_mut().filter(|_| former != tid) {

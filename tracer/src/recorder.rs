@@ -26,7 +26,8 @@ use model::{
     descriptor::Detail,
     trace::{Command, Ended, FileKind, Mark, Privileged, Untraced},
 };
-use std::collections::BTreeSet;
+use nix::errno::Errno;
+use std::{collections::BTreeSet, sync::LazyLock};
 use supervisor::procfs::{self, Mapping};
 
 /// The program of a process that has not yet executed the command.
@@ -48,6 +49,15 @@ pub enum Next {
 pub struct Pending {
     of_program: Option<program::Pending>,
     of_descriptors: Option<Box<Entered>>,
+    /// What it names is not there, for the caller no more than for profgen.
+    is_missing: bool,
+}
+
+impl Pending {
+    /// Whether the kernel will hardly say anything but ENOENT.
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
+    }
 }
 
 #[derive(Debug)]
@@ -584,13 +594,25 @@ impl Recorder {
         let entered = self.named(entered, Some(&observation));
         let plan = self.slots.plan(slot);
         let names = plan.values.iter().map(|value| value.name);
+        let is_missing = plan.special == Special::Execute && self.is_missing(process, &observation);
         let pending = self.programs[index].take(index, slot, names, observation);
         if plan.wants_result(&event.args) || pending.is_conditional() {
             let of_descriptors = entered.map(Box::new);
-            return Next::Result(Pending { of_program: Some(pending), of_descriptors }.into());
+            let of_program = Some(pending);
+            return Next::Result(Pending { of_program, of_descriptors, is_missing }.into());
         }
         self.programs[index].settle(&pending, Some(0));
         self.awaits(entered)
+    }
+
+    /// Whether the file that a call names is not there for a process that may look where profgen may.
+    fn is_missing(&self, process: i32, observation: &Observation) -> bool {
+        static OWN: LazyLock<Option<Credentials>> =
+            LazyLock::new(|| Credentials::of(std::process::id() as i32));
+        let [(place, _)] = &observation.files[..] else { return false };
+        let who = self.processes.get(&process).and_then(|state| state.credentials.as_ref());
+        let is_like_us = || who.zip(OWN.as_ref()).is_some_and(|(who, own)| who.are_like(own));
+        place.absent == Some(Errno::ENOENT) && is_like_us()
     }
 
     /// Forgets what a call may change of the directories that paths start from.
@@ -626,7 +648,8 @@ impl Recorder {
         match (entered, &mut self.follower) {
             (Some(entered), _) if entered.wants_result() => {
                 let of_descriptors = Some(Box::new(entered));
-                Next::Result(Pending { of_program: None, of_descriptors }.into())
+                let (of_program, is_missing) = (None, false);
+                Next::Result(Pending { of_program, of_descriptors, is_missing }.into())
             }
             (Some(entered), Some(follower)) => {
                 follower.left(entered, None);
