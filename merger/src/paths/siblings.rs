@@ -6,7 +6,7 @@ use model::{
     Text,
     landlock::{FsRight, PathRule, Place},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many siblings with the same rights collapse when nobody says.
 const BALANCED: usize = 16;
@@ -21,33 +21,31 @@ pub(super) fn collapse(rules: Rules, paths: Paths, keep_apart: impl Fn(&Place) -
         Paths::Balanced => (BALANCED, OF_PATTERN),
         Paths::Siblings(many) => (many.max(2), many.clamp(2, OF_PATTERN)),
     };
-    let mut alike = BTreeMap::<(Place, Vec<FsRight>), Vec<Place>>::new();
+    let mut alike = BTreeMap::<(Option<&str>, &[u8], &BTreeSet<FsRight>), Vec<&Place>>::new();
     for (place, rule) in &rules {
         let file = rule.rights.iter().all(|right| right.of_files());
         // What may be executed is named one by one: a directory of programs is no one program.
         if file && !rule.rights.contains(&FsRight::Execute) && !rule.whole {
-            let rights = rule.rights.iter().copied().collect();
-            alike.entry((directory(place), rights)).or_default().push(place.clone());
+            let of = (place.variable.as_deref(), directory(place), &rule.rights);
+            alike.entry(of).or_default().push(place);
         }
     }
-    let mut rules = rules;
-    for ((directory, rights), places) in alike {
-        if guard::guarded(&directory).is_some() || keep_apart(&directory) {
+    let mut wholes: Vec<Whole> = Vec::new();
+    for ((variable, path, rights), places) in alike {
+        let why = why(&places, many, of_pattern);
+        let Some((why, is_made_up)) = why else { continue };
+        let directory = Place { variable: variable.map(str::to_owned), path: Text::from(path) };
+        if guard::guarded(&directory).is_some()
+            || keep_apart(&directory)
+            || is_made_up && guard::system(&directory)
+        {
             continue;
         }
-        let mut patterns = BTreeMap::<String, Vec<&Place>>::new();
-        for place in &places {
-            let pattern = names::pattern(&place.path.base_name());
-            patterns.entry(pattern).or_default().push(place);
-        }
-        let made_up = patterns.iter().find(|(p, same)| p.contains('#') && same.len() >= of_pattern);
-        let why = match made_up {
-            _ if places.len() >= many => format!("{} files of it were used alike", places.len()),
-            Some((pattern, _)) if !guard::system(&directory) => {
-                format!("its names are made up: {pattern}")
-            }
-            _ => continue,
-        };
+        let places = places.into_iter().cloned().collect();
+        wholes.push(Whole { directory, rights: rights.clone(), places, why });
+    }
+    let mut rules = rules;
+    for Whole { directory, rights, places, why } in wholes {
         let mut whole = rules.remove(&directory).unwrap_or_default();
         whole.rights.extend(rights);
         whole.widened.insert(why);
@@ -64,13 +62,36 @@ pub(super) fn collapse(rules: Rules, paths: Paths, keep_apart: impl Fn(&Place) -
     rules
 }
 
+/// A directory that files of it become.
+struct Whole {
+    directory: Place,
+    rights: BTreeSet<FsRight>,
+    places: Vec<Place>,
+    why: String,
+}
+
+/// Why files of one directory become that, and whether only their names say so.
+fn why(places: &[&Place], many: usize, of_pattern: usize) -> Option<(String, bool)> {
+    if places.len() >= many {
+        return Some((format!("{} files of it were used alike", places.len()), false));
+    }
+    if places.len() < of_pattern {
+        return None;
+    }
+    let mut patterns = BTreeMap::<String, usize>::new();
+    for place in places {
+        *patterns.entry(names::pattern(&place.path.base_name())).or_default() += 1;
+    }
+    let made_up = patterns.iter().find(|(p, same)| p.contains('#') && **same >= of_pattern);
+    made_up.map(|(pattern, _)| (format!("its names are made up: {pattern}"), true))
+}
+
 /// The directory that holds a place; a variable's own directory is held by nothing.
-fn directory(place: &Place) -> Place {
+fn directory(place: &Place) -> &[u8] {
     let bytes = place.path.as_bytes();
-    let path = match bytes.iter().rposition(|&byte| byte == b'/') {
-        Some(0) if place.variable.is_none() => Text::from("/"),
-        Some(at) => Text::from(&bytes[..at]),
-        None => Text::from(""),
-    };
-    Place { variable: place.variable.clone(), path }
+    match bytes.iter().rposition(|&byte| byte == b'/') {
+        Some(0) if place.variable.is_none() => b"/",
+        Some(at) => &bytes[..at],
+        None => b"",
+    }
 }
