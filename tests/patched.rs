@@ -475,6 +475,26 @@ fn programs_that_begin_again_and_children_that_borrow_memory_are_counted_as_with
 }
 
 #[test]
+fn images_that_begin_without_room_or_amid_signals_are_counted_as_without() {
+    for case in ["little", "pelted"] {
+        let Some(traces) = alike("again", case) else { return };
+        let calls = traces.each_ref().map(|trace| {
+            let mut calls = counts(trace);
+            // Of the one that sends the signals.
+            calls.retain(|call, _| !["kill", "clock_nanosleep"].contains(&call.as_str()));
+            calls
+        });
+        assert_eq!(calls[0], calls[1], "{case}");
+        assert_eq!(calls[0]["getppid"], 41 * 20 + u64::from(case == "pelted"), "{case}");
+    }
+}
+
+#[test]
+fn a_search_along_path_fails_in_each_directory_as_without() {
+    same_in_all("again", "search");
+}
+
+#[test]
 fn a_handler_may_make_and_remove_files_amid_that() {
     let Some(workload) = fixture("names", "signals") else { return };
     let (ran, trace) = record(&workload, &[]);

@@ -362,18 +362,20 @@ impl Observation {
         address: Address,
     ) {
         let address = match address {
-            Address::Unix { path, .. } => match namer.place(Base::Current, &path, Look::following()) {
-                Ok(place) => {
-                    let (path, resolved) = (place.named.clone(), place.resolved.clone());
-                    let access = match operation {
-                        EndpointOperation::Bind => Access::MakeSocket,
-                        _ => Access::Write,
-                    };
-                    self.sockets.push((place, access));
-                    Address::Unix { path, resolved }
+            Address::Unix { path, .. } => {
+                match namer.place(Base::Current, &path, Look::following()) {
+                    Ok(place) => {
+                        let (path, resolved) = (place.named.clone(), place.resolved.clone());
+                        let access = match operation {
+                            EndpointOperation::Bind => Access::MakeSocket,
+                            _ => Access::Write,
+                        };
+                        self.sockets.push((place, access));
+                        Address::Unix { path, resolved }
+                    }
+                    Err(_) => Address::Unix { path, resolved: None },
                 }
-                Err(_) => Address::Unix { path, resolved: None },
-            },
+            }
             other => other,
         };
         let known = |(seen_operation, seen, _): &(EndpointOperation, Address, Option<String>)| {

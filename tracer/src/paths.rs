@@ -170,13 +170,7 @@ impl Namer<'_> {
     ///
     /// # Errors
     /// When `opened` lies outside of the process's root.
-    pub fn below(
-        &self,
-        opened: &Text,
-        fd: i32,
-        path: &Text,
-        look: Look,
-    ) -> nix::Result<Place> {
+    pub fn below(&self, opened: &Text, fd: i32, path: &Text, look: Look) -> nix::Result<Place> {
         let own = match &self.view.root {
             Some(root) if root.path.as_bytes() != b"/" => {
                 let own = opened.as_bytes().strip_prefix(root.path.as_bytes());
@@ -204,12 +198,7 @@ impl Namer<'_> {
     ///
     /// # Errors
     /// When it is not open, or has no path.
-    pub fn descriptor(
-        &self,
-        fd: i32,
-        since: Option<&dyn Since>,
-        look: Look,
-    ) -> nix::Result<Place> {
+    pub fn descriptor(&self, fd: i32, since: Option<&dyn Since>, look: Look) -> nix::Result<Place> {
         let known = self.bases.known(self.process, fd);
         let (named, (found, owner)) = match known.as_deref().and_then(|at| Some((at, at.fd()?))) {
             Some((at, fd)) => (at.path.clone(), self.facts(Seen::At(fd, b""), look)),
@@ -710,11 +699,13 @@ mod tests {
         let pid = child.id() as i32;
         let (view, bases) = (View::default(), Bases::default());
         let namer = Namer { tid: pid, process: pid, view: &view, credentials: None, bases: &bases };
-        let place =
-            namer.place(Base::Current, &Text::from("/proc/self/status"), Look::following()).unwrap();
+        let place = namer
+            .place(Base::Current, &Text::from("/proc/self/status"), Look::following())
+            .unwrap();
         assert_eq!(place.named, Text::from("/proc/self/status"));
         assert_eq!(place.resolved, Some(Text::from(format!("/proc/{pid}/status").as_str())));
-        let mounts = namer.place(Base::Current, &Text::from("/proc/mounts"), Look::following()).unwrap();
+        let mounts =
+            namer.place(Base::Current, &Text::from("/proc/mounts"), Look::following()).unwrap();
         assert_eq!(mounts.resolved, Some(Text::from(format!("/proc/{pid}/mounts").as_str())));
         child.kill().unwrap();
         child.wait().unwrap();

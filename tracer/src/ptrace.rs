@@ -568,7 +568,8 @@ impl<'a> Engine<'a> {
         }
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             let mut pending = pending;
-            tracee.executes = (sysno.name() == Some("execve")).then(|| [event.args[1], event.args[2]]);
+            tracee.executes =
+                (sysno.name() == Some("execve")).then(|| [event.args[1], event.args[2]]);
             let searched = tracee.searches.take();
             // A search goes on through PATH with the same arguments, which the kernel took the last time.
             if calls == Calls::Filtered

@@ -28,13 +28,8 @@ pub struct Owner {
 impl Owner {
     /// What `stat` says, and the list of the file at `path`, which can only matter to others than the
     /// owner; without a path it is left out.
-    pub fn new(
-        stat: Stat,
-        reader: &Credentials,
-        path: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> Owner {
-        let mut owner =
-            Owner { user: stat.user, group: stat.group, mode: stat.mode, list: None };
+    pub fn new(stat: Stat, reader: &Credentials, path: impl FnOnce() -> Option<Vec<u8>>) -> Owner {
+        let mut owner = Owner { user: stat.user, group: stat.group, mode: stat.mode, list: None };
         // With a list the bits of the group are its mask: none means that it grants nothing. A
         // link has no list.
         let link = owner.mode & libc::S_IFMT == libc::S_IFLNK;

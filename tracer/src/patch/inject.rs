@@ -62,7 +62,9 @@ pub enum First {
 pub fn first(tid: i32, at: u64, (number, args): Call) -> First {
     let pid = Pid::from_raw(tid);
     let Ok(own) = ptrace::getregs(pid) else { return First::Ended(None) };
-    let unmoved = |ended: First| match ptrace::setregs(pid, own) {
+    // It has left execve by then.
+    let begins = libc::user_regs_struct { rax: 0, orig_rax: u64::MAX, ..own };
+    let unmoved = |ended: First| match ptrace::setregs(pid, begins) {
         Ok(()) => ended,
         Err(_) => First::Ended(None),
     };

@@ -115,7 +115,12 @@ impl Patcher {
     }
 
     /// Rewrites what is known of the code that is there.
-    pub(super) fn install(&mut self, tid: i32, process: i32, recorder: &mut Recorder) -> Option<()> {
+    pub(super) fn install(
+        &mut self,
+        tid: i32,
+        process: i32,
+        recorder: &mut Recorder,
+    ) -> Option<()> {
         let mappings = procfs::mappings(tid).ok()?;
         let takes_paths = self.takes_paths(process, recorder);
         let space = self.spaces.get_mut(self.of.get(&process)?)?;

@@ -38,9 +38,8 @@ static TAILS_CODE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let parts = tail::PATHS.into_iter().filter_map(tail::address).zip(&*TAILS);
     laid_out(area::TAILS, parts.map(|(address, tail)| (address, &tail.code)))
 });
-static LOOKS_CODE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    laid_out(area::LOOKS, LOOKS.iter().map(|look| (look.address(), &look.code)))
-});
+static LOOKS_CODE: LazyLock<Vec<u8>> =
+    LazyLock::new(|| laid_out(area::LOOKS, LOOKS.iter().map(|look| (look.address(), &look.code))));
 
 /// rbx in `struct user_regs_struct`: user_64.h counts it the fifth.
 const RBX: usize = 5 * 8;

@@ -53,11 +53,7 @@ struct Likeness<T> {
 }
 
 impl<'a> Likeness<&'a Text> {
-    fn of(
-        event: &Event,
-        passed: &Passed<'a>,
-        standing: Standing,
-    ) -> Option<Likeness<&'a Text>> {
+    fn of(event: &Event, passed: &Passed<'a>, standing: Standing) -> Option<Likeness<&'a Text>> {
         Some(Likeness {
             standing,
             sysno: event.sysno,
@@ -213,7 +209,11 @@ impl Recorder {
         }
         self.alike.standing = Some(standing);
         let process = if means { Some(process) } else { standing.process };
-        Some(Standing { process, directory: standing.directory.filter(|_| is_relative), ..standing })
+        Some(Standing {
+            process,
+            directory: standing.directory.filter(|_| is_relative),
+            ..standing
+        })
     }
 
     /// Records a call that was made before, and passed, with the kernel's answer where there was one. What

@@ -1,0 +1,85 @@
+// Images of one program, one after another, that begin where something is in the way: `again CASE LEFT [CHILD]`.
+//# build: gcc -O2 -o $OUT $SRC
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "calls.h"
+
+#define TIMES 20
+#define IMAGES "40"
+
+static void calls(void) {
+    for (int i = 0; i < TIMES; i++) CHECK(call4(SYS_getppid, 0, 0, 0, 0) >= 0);
+    see(look("absent"));
+}
+
+static void next(const char *name, int left, const char *child) {
+    char number[16];
+    static char room[256];
+    setvbuf(stdout, room, _IOFBF, sizeof room);
+    if (left > 0) {
+        snprintf(number, sizeof number, "%d", left - 1);
+        execl("/proc/self/exe", "again", name, number, child, (char *)NULL);
+        CHECK(!"executed");
+    }
+}
+
+// Sends a signal that is ignored unless somebody wants it, at any moment of its parent's.
+static void pelt(void) {
+    pid_t parent = getppid();
+    struct timespec nap = {0, 20000};
+    while (kill(parent, SIGWINCH) == 0) nanosleep(&nap, NULL);
+    _exit(0);
+}
+
+// A search along PATH, as execvp makes it: the last of these is there.
+static void search(const char *self) {
+    static const char *const places[] = {"none/a", "none/b", "", "file/c", "none/d", "none/e", "directory", "none/f", NULL};
+    char *words[] = {(char *)self, "leaf", NULL}, *others[] = {(char *)self, "leaf", "other", NULL}, *environment[] = {NULL};
+    CHECK(mkdir("directory", 0700) == 0 && closes(open("file", O_CREAT | O_WRONLY, 0600)) == 0);
+    for (int i = 0; i < 6; i++) {
+        pid_t child = i % 2 ? fork() : vfork();
+        if (child == 0) {
+            for (const char *const *place = places; *place; place++) execve(*place, i == 3 ? others : words, environment);
+            if (i != 4) execve(self, words, environment);
+            // Nothing was executed: what follows a search that failed.
+            for (int call = 0; call < TIMES; call++) call4(SYS_getpgid, 0, 0, 0, 0);
+            execve("none/g", words, environment);
+            call4(SYS_execve, (long)"none/g", 1, (long)environment, 0);
+            execve("none/h", words, environment);
+            execve("none/i", words, environment);
+            _exit(7);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == (i == 4 ? 7 : 0));
+    }
+}
+
+int main(int count, char **words) {
+    const char *name = count > 1 ? words[1] : "";
+    int left = atoi(count > 2 ? words[2] : IMAGES);
+    char child[16] = "";
+    if (count > 3) strncpy(child, words[3], sizeof child - 1);
+    if (strcmp(name, "search") == 0) search(words[0]);
+    if (strcmp(name, "little") == 0) {
+        // So much data as this program needs, and not what another one would have in it.
+        struct rlimit little = {340 << 10, 340 << 10};
+        CHECK(setrlimit(RLIMIT_DATA, &little) == 0);
+        calls();
+        next(name, left, NULL);
+    }
+    if (strcmp(name, "pelted") == 0) {
+        pid_t pelting = atoi(child);
+        if (count <= 3) {
+            if ((pelting = fork()) == 0) pelt();
+            snprintf(child, sizeof child, "%d", pelting);
+        }
+        calls();
+        next(name, left, child);
+        CHECK(kill(pelting, SIGKILL) == 0 && waitpid(pelting, NULL, 0) == pelting);
+    }
+    if (strcmp(name, "leaf") != 0) printf("%lx\n", seen);
+}
