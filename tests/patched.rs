@@ -490,6 +490,11 @@ fn images_that_begin_without_room_or_amid_signals_are_counted_as_without() {
 }
 
 #[test]
+fn a_child_that_nobody_is_to_trace_is_seen_and_can_make_calls() {
+    same_in_all("again", "untraced");
+}
+
+#[test]
 fn a_search_along_path_fails_in_each_directory_as_without() {
     same_in_all("again", "search");
 }

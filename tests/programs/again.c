@@ -1,6 +1,7 @@
 // Images of one program, one after another, that begin where something is in the way: `again CASE LEFT [CHILD]`.
 //# build: gcc -O2 -o $OUT $SRC
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -58,12 +59,27 @@ static void search(const char *self) {
     }
 }
 
+// A child that nobody is to trace: its maker's registers stay as they are, too.
+static void untraced(void) {
+    for (int i = 0; i < 3; i++) {
+        pid_t child = (pid_t)call4(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0);
+        if (child == 0) {
+            for (int call = 0; call < TIMES; call++) CHECK(call4(SYS_getpgid, 0, 0, 0, 0) > 0);
+            look("absent");
+            _exit(5);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 5);
+    }
+}
+
 int main(int count, char **words) {
     const char *name = count > 1 ? words[1] : "";
     int left = atoi(count > 2 ? words[2] : IMAGES);
     char child[16] = "";
     if (count > 3) strncpy(child, words[3], sizeof child - 1);
     if (strcmp(name, "search") == 0) search(words[0]);
+    if (strcmp(name, "untraced") == 0) untraced();
     if (strcmp(name, "little") == 0) {
         // So much data as this program needs, and not what another one would have in it.
         struct rlimit little = {340 << 10, 340 << 10};

@@ -23,7 +23,7 @@ use std::{
     ffi::CString,
     fs,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 use supervisor::procfs;
 
@@ -84,7 +84,8 @@ struct Root {
 impl View {
     /// The view of a process: a root or a mount namespace of its own is noticed here.
     pub fn of(process: i32) -> View {
-        let same_mounts = procfs::link(process, "ns/mnt").ok() == own_mounts();
+        static OWN: LazyLock<Option<Text>> = LazyLock::new(own_mounts);
+        let same_mounts = procfs::link(process, "ns/mnt").ok() == *OWN;
         let root = match procfs::link(process, "root") {
             Ok(root) if root.as_bytes() != b"/" || !same_mounts => root,
             _ => return View::default(),

@@ -50,6 +50,8 @@ struct Tracee {
     executes: Option<[u64; 2]>,
     /// Those of one that has, since when the thread has made no other call that stopped.
     searches: Option<[u64; 2]>,
+    /// The flags of a clone that were changed for the call.
+    asked: Option<u64>,
     /// Its maker's event is still to come: the two are reported in any order.
     unannounced: bool,
     /// It stands at its beginning until then: what it begins with, its maker's call says.
@@ -70,6 +72,7 @@ impl Tracee {
             presumed: None,
             executes: None,
             searches: None,
+            asked: None,
             unannounced: false,
             held: false,
             again: None,
@@ -377,6 +380,7 @@ impl<'a> Engine<'a> {
             Stop::Event(
                 libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
             ) => {
+                self.has_made(tid);
                 self.forked(tid);
                 self.resume(tid, 0);
             }
@@ -548,6 +552,7 @@ impl<'a> Engine<'a> {
             Some("seccomp" | "prctl") if sets_filter(sysno, &event.args) => {
                 self.filters_itself(tid)
             }
+            Some("clone") => self.traces_child(&event),
             Some("ptrace") => self.recorder.note(
                 "the program uses ptrace, of which there is one tracer at a time (EPERM): record \
                  it with --engine notify",
@@ -584,6 +589,34 @@ impl<'a> Engine<'a> {
             tracee.again = again.or(tracee.again);
         }
         true
+    }
+
+    /// A child that is not to be traced is all the same: without a tracer all its calls would fail with ENOSYS,
+    /// for the filter is its own too. Sanitizers look for leaks from such a thread.
+    fn traces_child(&mut self, event: &Event) {
+        let flags = event.args[0];
+        if flags & libc::CLONE_UNTRACED as u64 == 0 || Some(event.sysno.arch()) != Arch::native() {
+            return;
+        }
+        let pid = Pid::from_raw(event.tid);
+        let Ok(mut regs) = ptrace::getregs(pid) else { return };
+        set_first_argument(&mut regs, flags & !(libc::CLONE_UNTRACED as u64));
+        if ptrace::setregs(pid, regs).is_ok()
+            && let Some(tracee) = self.tracees.get_mut(&event.tid)
+        {
+            tracee.asked = Some(flags);
+        }
+    }
+
+    /// A thread has made a child: the argument that was changed is as it was.
+    fn has_made(&mut self, tid: i32) {
+        let asked = self.tracees.get_mut(&tid).and_then(|tracee| tracee.asked.take());
+        let pid = Pid::from_raw(tid);
+        if let Some((flags, mut regs)) = asked.zip(ptrace::getregs(pid).ok()) {
+            set_first_argument(&mut regs, flags);
+            // Where that fails it is gone.
+            let _ = ptrace::setregs(pid, regs);
+        }
     }
 
     /// The call that a thread stands at the entry of.
@@ -671,6 +704,14 @@ impl<'a> Engine<'a> {
         }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+fn set_first_argument(regs: &mut libc::user_regs_struct, value: u64) {
+    regs.rdi = value;
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn set_first_argument(_: &mut libc::user_regs_struct, _: u64) {}
 
 /// Continues a stopped thread. One that is gone meanwhile is reported by wait.
 pub fn resume(request: libc::c_uint, tid: i32, signal: c_int) {

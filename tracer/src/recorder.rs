@@ -293,8 +293,10 @@ impl Recorder {
     /// A new thread or process `tid`, made by a thread of ours. Whether it is still there: it may
     /// have come and gone before its maker's word of it.
     pub fn forked(&mut self, maker: i32, tid: i32) -> bool {
-        let Some(family) = procfs::family(tid) else { return false };
-        self.take_in_child(maker, tid, family.process);
+        let known = self.threads.get(&tid).copied();
+        let process = known.or_else(|| procfs::family(tid).map(|family| family.process));
+        let Some(process) = process else { return false };
+        self.take_in_child(maker, tid, process);
         true
     }
 
