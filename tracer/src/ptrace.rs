@@ -50,8 +50,6 @@ struct Tracee {
     executes: Option<[u64; 2]>,
     /// Those of one that has, since when the thread has made no other call that stopped.
     searches: Option<[u64; 2]>,
-    /// The flags of a clone that were changed for the call.
-    asked: Option<u64>,
     /// Its maker's event is still to come: the two are reported in any order.
     unannounced: bool,
     /// It stands at its beginning until then: what it begins with, its maker's call says.
@@ -72,7 +70,6 @@ impl Tracee {
             presumed: None,
             executes: None,
             searches: None,
-            asked: None,
             unannounced: false,
             held: false,
             again: None,
@@ -195,6 +192,8 @@ pub struct Engine<'a> {
     ending: Ending,
     ended: Option<Ended>,
     options: &'a Options,
+    /// The flags of a clone that were changed for the call: of its maker, then of the child that has not begun.
+    asked: HashMap<i32, u64>,
     /// Where calls may pass without a stop.
     pub(crate) patcher: Option<Patcher>,
     /// Threads that stop often; `None` where they are not ours, or would see it.
@@ -214,6 +213,7 @@ impl<'a> Engine<'a> {
             ending: Ending::new(&options.signals).with_command(options.first_process),
             ended: None,
             options,
+            asked: HashMap::new(),
             patcher: None,
             beside: None,
         }
@@ -331,6 +331,7 @@ impl<'a> Engine<'a> {
         if let Some(beside) = &mut self.beside {
             beside.gone(tid);
         }
+        self.asked.remove(&tid);
         let Some(tracee) = self.tracees.remove(&tid) else { return };
         if let Some(pending) = tracee.entered.flatten().or(tracee.presumed) {
             self.recorder.result(*pending, None);
@@ -390,6 +391,9 @@ impl<'a> Engine<'a> {
             }
             Stop::Event(_) => self.resume(tid, 0),
             Stop::Trap => {
+                if !self.asked.is_empty() && (new || self.asked.contains_key(&tid)) {
+                    self.is_made(tid);
+                }
                 self.standing(tid);
                 let held = new && self.recorder.follows();
                 match self.tracees.get_mut(&tid) {
@@ -598,24 +602,28 @@ impl<'a> Engine<'a> {
         if flags & libc::CLONE_UNTRACED as u64 == 0 || Some(event.sysno.arch()) != Arch::native() {
             return;
         }
-        let pid = Pid::from_raw(event.tid);
-        let Ok(mut regs) = ptrace::getregs(pid) else { return };
-        set_first_argument(&mut regs, flags & !(libc::CLONE_UNTRACED as u64));
-        if ptrace::setregs(pid, regs).is_ok()
-            && let Some(tracee) = self.tracees.get_mut(&event.tid)
-        {
-            tracee.asked = Some(flags);
+        if change_first_argument(event.tid, flags, traced(flags)) {
+            self.asked.insert(event.tid, flags);
         }
     }
 
-    /// A thread has made a child: the argument that was changed is as it was.
+    /// A thread has made a child: the flags that were changed for that are as they were.
     fn has_made(&mut self, tid: i32) {
-        let asked = self.tracees.get_mut(&tid).and_then(|tracee| tracee.asked.take());
-        let pid = Pid::from_raw(tid);
-        if let Some((flags, mut regs)) = asked.zip(ptrace::getregs(pid).ok()) {
-            set_first_argument(&mut regs, flags);
-            // Where that fails it is gone.
-            let _ = ptrace::setregs(pid, regs);
+        let Some(flags) = self.asked.remove(&tid) else { return };
+        change_first_argument(tid, traced(flags), flags);
+        let child = ptrace::getevent(Pid::from_raw(tid)).map_or(0, |child| child as i32);
+        if !self.tracees.contains_key(&child) {
+            self.asked.insert(child, flags);
+        }
+    }
+
+    /// The same for that child, which begins; perhaps before its maker's event.
+    fn is_made(&mut self, tid: i32) {
+        let own = self.asked.remove(&tid);
+        for flags in own.into_iter().chain(self.asked.values().copied()) {
+            if change_first_argument(tid, traced(flags), flags) {
+                break;
+            }
         }
     }
 
@@ -705,13 +713,25 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// Flags of clone(2) without CLONE_UNTRACED.
+fn traced(flags: u64) -> u64 {
+    flags & !(libc::CLONE_UNTRACED as u64)
+}
+
+/// Changes the first argument of the call that a thread is in, or has left. Whether it was `from`.
 #[cfg(target_arch = "x86_64")]
-fn set_first_argument(regs: &mut libc::user_regs_struct, value: u64) {
-    regs.rdi = value;
+fn change_first_argument(tid: i32, from: u64, to: u64) -> bool {
+    let pid = Pid::from_raw(tid);
+    let regs = ptrace::getregs(pid).ok().filter(|regs| regs.rdi == from);
+    regs.is_some_and(|regs| {
+        ptrace::setregs(pid, libc::user_regs_struct { rdi: to, ..regs }).is_ok()
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn set_first_argument(_: &mut libc::user_regs_struct, _: u64) {}
+fn change_first_argument(_: i32, _: u64, _: u64) -> bool {
+    false
+}
 
 /// Continues a stopped thread. One that is gone meanwhile is reported by wait.
 pub fn resume(request: libc::c_uint, tid: i32, signal: c_int) {
