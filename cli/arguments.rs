@@ -193,7 +193,7 @@ impl TraceArguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum EngineArgument {
-    /// notify, and ptrace where that cannot serve
+    /// ptrace where calls can pass without a stop, else notify; the other where that cannot serve
     Auto,
     /// ptrace(2): sees results, and works everywhere
     Ptrace,

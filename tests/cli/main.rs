@@ -15,6 +15,7 @@ mod confined;
 mod confirmed;
 mod decisions;
 mod emit;
+mod engines;
 mod errors;
 mod held;
 mod hostile;

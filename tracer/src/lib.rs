@@ -236,28 +236,41 @@ fn record(
     meter: &Measuring,
 ) -> Result<(Recorded, EngineName, String), TraceError> {
     match options.engine {
-        EngineChoice::Only(EngineName::Ptrace) => {
-            Ok((ptrace::run(command, options, meter)?, EngineName::Ptrace, "asked for".to_owned()))
-        }
-        EngineChoice::Only(EngineName::Notify) => {
-            Ok((notify::run(command, options, meter)?, EngineName::Notify, "asked for".to_owned()))
+        EngineChoice::Only(name) => {
+            Ok((run(name, command, options, meter)?, name, "asked for".to_owned()))
         }
         EngineChoice::Auto => {
-            let reason = if modules::wants_listener(&command.path) {
-                "auto: the program asks libseccomp for a listener of its own".to_owned()
-            } else {
-                match notify::run(command, options, meter) {
-                    Err(TraceError::Refused(what, errno)) => {
-                        format!("auto: the kernel refuses {what}: {}", describe(errno))
-                    }
-                    result => {
-                        let reason = "auto: the cheaper engine".to_owned();
-                        return Ok((result?, EngineName::Notify, reason));
-                    }
+            let mut engines = [EngineName::Notify, EngineName::Ptrace];
+            let mut reason = "auto: the cheaper engine".to_owned();
+            if modules::wants_listener(&command.path) {
+                engines.reverse();
+                reason = "auto: the program asks libseccomp for a listener of its own".to_owned();
+            } else if modules::uses_ptrace(&command.path) {
+                reason = "auto: the program uses ptrace".to_owned();
+            } else if options.patch && ptrace::patches() {
+                engines.reverse();
+            }
+            let [first, second] = engines;
+            match run(first, command, options, meter) {
+                Err(TraceError::Refused(what, errno)) => {
+                    let reason = format!("auto: the kernel refuses {what}: {}", describe(errno));
+                    Ok((run(second, command, options, meter)?, second, reason))
                 }
-            };
-            Ok((ptrace::run(command, options, meter)?, EngineName::Ptrace, reason))
+                result => Ok((result?, first, reason)),
+            }
         }
+    }
+}
+
+fn run(
+    engine: EngineName,
+    command: &Command,
+    options: &Options,
+    meter: &Measuring,
+) -> Result<Recorded, TraceError> {
+    match engine {
+        EngineName::Ptrace => ptrace::run(command, options, meter),
+        EngineName::Notify => notify::run(command, options, meter),
     }
 }
 

@@ -33,12 +33,20 @@ fn build_id(file: &File) -> Option<String> {
 /// Whether the program imports libseccomp's calls for a listener of its own. One that asks the
 /// kernel directly is not found out this way.
 pub fn wants_listener(path: &CStr) -> bool {
+    imports(path, &[c"seccomp_notify_fd", c"seccomp_notify_alloc"])
+}
+
+/// Whether the program imports ptrace, or a sanitizer that looks for leaks by it: what they trace could have
+/// no second tracer.
+pub fn uses_ptrace(path: &CStr) -> bool {
+    imports(path, &[c"ptrace", c"__asan_init", c"__lsan_init"])
+}
+
+fn imports(path: &CStr, names: &[&CStr]) -> bool {
     let Ok(path) = path.to_str() else { return false };
     let Ok(file) = open_regular(Path::new(path)) else { return false };
     let elf = ElfFile::new(&file, IMPORTS_BUDGET);
-    elf.is_ok_and(|elf| {
-        elf.imports(&[c"seccomp_notify_fd", c"seccomp_notify_alloc"]).unwrap_or(false)
-    })
+    elf.is_ok_and(|elf| elf.imports(names).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -95,6 +95,11 @@ pub fn options(own_child: bool, calls: Calls) -> PtraceOptions {
     options
 }
 
+/// Whether calls can pass without a stop on this machine.
+pub fn patches() -> bool {
+    !patch::pass_stubs().is_empty()
+}
+
 /// Runs `command` and records it.
 ///
 /// # Errors
