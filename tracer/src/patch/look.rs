@@ -52,7 +52,7 @@ use super::{
     stub::clears,
 };
 use crate::plan::{Change, OWNERS};
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 /// For which changes there is one, and for which arguments: where the path is, or the descriptor.
 const KINDS: [(usize, Change); 6] = [
@@ -166,7 +166,7 @@ impl Look {
                 refused.push(code.jump_if(If::NotEqual));
             }
             restore(&mut code)?;
-            overs.push(give_back(&mut code));
+            overs.push(give_back(&mut code).end);
         } else {
             let good = code.here();
             restore(&mut code)?;
@@ -178,8 +178,7 @@ impl Look {
         }
         refused.into_iter().for_each(|jump| code.land(jump));
         restore(&mut code)?;
-        code.put(&[0x48, 0x83, 0xe9, REFUSED as u8]);
-        overs.push(give_back(&mut code));
+        overs.push(refuse(&mut code).end);
         let end = code.here();
         (end - start <= SIZE).then_some(())?;
         Some(Look { code: code.bytes, start, own, overs, end })
@@ -195,9 +194,8 @@ impl Look {
         code.put(&[0xff, 0xe1]);
         refused.into_iter().for_each(|jump| code.land(jump));
         code.put_with(&[0x48, 0x8b, 0x8b], RING + ring::RETURN);
-        code.put(&[0x48, 0x83, 0xe9, REFUSED as u8]);
-        let own = code.here();
-        let over = give_back(&mut code);
+        // It keeps no argument in the record: they are the call's own as long as rbx is not.
+        let Range { start: own, end: over } = refuse(&mut code);
         let end = code.here();
         (end - start <= SIZE).then_some(())?;
         Some(Look { code: code.bytes, start, own, overs: vec![over], end })
@@ -228,13 +226,21 @@ fn restore(code: &mut Code) -> Option<()> {
     Some(())
 }
 
-/// `mov %ebx,HEAD; mov OLD_RBX(%rbx),%rbx; jmp *%rcx`: takes the record back. Where the jump lies.
-fn give_back(code: &mut Code) -> u64 {
+/// `sub $REFUSED,%rcx`, and as [`give_back`].
+fn refuse(code: &mut Code) -> Range<u64> {
+    code.put(&[0x48, 0x83, 0xe9, REFUSED as u8]);
+    give_back(code)
+}
+
+/// `mov %ebx,HEAD; mov OLD_RBX(%rbx),%rbx; jmp *%rcx`: takes the record back. From the instruction that gives
+/// rbx back to the jump.
+fn give_back(code: &mut Code) -> Range<u64> {
     code.put_with(&[0x89, 0x1c, 0x25], area::HEAD);
+    let last = code.here();
     code.put_with(&[0x48, 0x8b, 0x9b], RING + ring::OLD_RBX);
     let over = code.here();
     code.put(&[0xff, 0xe1]);
-    over
+    last..over
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ pub struct Shown(HashMap<(Text, u64), BTreeMap<u64, Sorts>>);
 
 impl Shown {
     fn add(&mut self, mappings: &[Mapping], (after, sysno, sort): (u64, Sysno, Sort)) {
+        if sysno.name() == Some(LOADED) {
+            return;
+        }
         let Some(call) = after.checked_sub(2) else { return };
         let Some(mapping) = code_of_file(mappings, call) else { return };
         let sites = self.0.entry((mapping.path.clone(), mapping.inode)).or_default();
@@ -145,9 +148,6 @@ impl Patcher {
             let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
             let mut passing: Vec<Passing> = Vec::new();
             for (sysno, sort) in sorts {
-                if sysno.name() == Some(LOADED) {
-                    continue;
-                }
                 if sort.manner.takes_records() && !takes_paths {
                     continue;
                 }
@@ -191,7 +191,8 @@ pub fn open(space: &mut Space, tid: i32) -> Next {
     Next::Again
 }
 
-/// A call that a loader makes when all is mapped, before the program's own code: glibc's and musl's.
+/// A call that a loader makes when all is mapped, before the program's own code: glibc's and musl's. It goes on
+/// stopping in later images, so that what was mapped is prepared.
 const LOADED: &str = "set_tid_address";
 
 /// Calls that a loader makes until all of a program's code is mapped.

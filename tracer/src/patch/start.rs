@@ -50,27 +50,23 @@ impl Patcher {
             self.entries.insert(process, own.rip);
             return None;
         };
+        let begins_as = |made: Made| if begins(tid, own) { made } else { Made::Ended(None) };
         match inject::first(tid, call, area::mapping()) {
             First::Returned(address) if address as u64 == area::AREA.start => {}
-            First::Returned(_) => {
-                return Some(match begins(tid, own) {
-                    true => Made::Refused,
-                    false => Made::Ended(None),
-                });
-            }
+            First::Returned(_) => return Some(begins_as(Made::Refused)),
             First::Not => return None,
             First::Ended(wait) => return Some(Made::Ended(wait)),
         }
         if let Made::Refused = self.has_room(tid, process) {
-            return Some(if begins(tid, own) { Made::Refused } else { Made::Ended(None) });
+            return Some(begins_as(Made::Refused));
         }
         let program = recorder.runs(process);
         let is_known = program.is_some_and(|program| self.shown.contains_key(&program));
         if let Some(space) = self.space(process) {
             space.due = Due::No;
         }
-        let is_there = (is_known && self.boot(tid, process, own, recorder)) || begins(tid, own);
-        Some(if is_there { Made::Done } else { Made::Ended(None) })
+        let is_booted = is_known && self.boot(tid, process, own, recorder);
+        Some(if is_booted { Made::Done } else { begins_as(Made::Done) })
     }
 
     /// Prepares a program that is known, and lets the thread begin with the boot code.

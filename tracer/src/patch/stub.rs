@@ -433,6 +433,15 @@ fn compare_with_last_bit(code: &mut Code, argument: usize) -> Option<()> {
     code.compare(&Value { argument, wide: false, value: u64::from(area::DESCRIPTORS) - 1 })
 }
 
+/// Goes elsewhere unless an earlier record opened the descriptor of an argument.
+fn leave_unless_opened(code: &mut Code, argument: usize, others: &mut Vec<Jump>) -> Option<()> {
+    compare_with_last_bit(code, argument)?;
+    others.push(code.jump_if(If::Above));
+    code.bit_of_argument(Bit::Test, argument, area::OPENED)?;
+    others.push(code.jump_if(If::NotBelow));
+    Some(())
+}
+
 /// Goes to the site's own call when a record means the descriptor of an argument; else that is no longer
 /// what a record opened.
 fn spare_what_is_meant(code: &mut Code, argument: usize, stops: &mut Vec<Jump>) -> Option<()> {
@@ -521,10 +530,7 @@ fn begin_copy(
     others: &mut Vec<Jump>,
     stops: &mut Vec<Jump>,
 ) -> Option<Taken> {
-    compare_with_last_bit(code, descriptor)?;
-    others.push(code.jump_if(If::Above));
-    code.bit_of_argument(Bit::Test, descriptor, area::OPENED)?;
-    others.push(code.jump_if(If::NotBelow));
+    leave_unless_opened(code, descriptor, others)?;
     begin_record(
         code,
         ring::id(block, variant) | ring::OPENS | ring::BELOW_OPENED,
@@ -541,10 +547,7 @@ fn begin_mapping(
     descriptor: usize,
     stops: &mut Vec<Jump>,
 ) -> Option<Taken> {
-    compare_with_last_bit(code, descriptor)?;
-    stops.push(code.jump_if(If::Above));
-    code.bit_of_argument(Bit::Test, descriptor, area::OPENED)?;
-    stops.push(code.jump_if(If::NotBelow));
+    leave_unless_opened(code, descriptor, stops)?;
     begin_record(code, ring::id(block, variant) | ring::BELOW_OPENED, ring::ROOM, stops);
     let at = take_record(code);
     let refused = begin_look(code, (0, Change::Maps), stops)?;
