@@ -5,7 +5,7 @@ use model::{Text, trace::Site};
 use std::{
     fs,
     io::{self, Read},
-    os::unix::ffi::OsStrExt,
+    os::{fd::AsRawFd, unix::ffi::OsStrExt},
 };
 
 /// One line of /proc/PID/maps.
@@ -33,6 +33,11 @@ impl Mapping {
     /// Whether a file is behind it.
     pub fn is_file(&self) -> bool {
         self.path.as_bytes().first() == Some(&b'/')
+    }
+
+    /// Whether it is a file's code.
+    pub fn is_code(&self) -> bool {
+        self.is_file() && self.executable
     }
 }
 
@@ -65,6 +70,80 @@ pub fn read(path: &str) -> io::Result<Vec<u8>> {
 pub fn mappings(tid: i32) -> io::Result<Vec<Mapping>> {
     let text = read(&format!("/proc/{tid}/maps"))?;
     Ok(text.split(|&byte| byte == b'\n').filter_map(mapping).collect())
+}
+
+/// The mappings of a process with the code of files, by address.
+///
+/// # Errors
+/// When the process is gone or not ours to read.
+pub fn code(tid: i32) -> io::Result<Vec<Mapping>> {
+    match query_code(tid) {
+        Ok(code) => Ok(code),
+        // Before Linux 6.11.
+        Err(_) => Ok(mappings(tid)?.into_iter().filter(|mapping| mapping.is_code()).collect()),
+    }
+}
+
+/// `struct procmap_query` (linux/fs.h).
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    size: u64,
+    flags: u64,
+    address: u64,
+    start: u64,
+    end: u64,
+    permissions: u64,
+    page_size: u64,
+    offset: u64,
+    inode: u64,
+    device: [u32; 2],
+    name_size: u32,
+    build_id_size: u32,
+    name: u64,
+    build_id: u64,
+}
+
+/// Asks for these mappings alone: most of a process's are others, and to print and to read them costs more.
+fn query_code(tid: i32) -> io::Result<Vec<Mapping>> {
+    /// `_IOWR('f', 17, struct procmap_query)`.
+    const PROCMAP_QUERY: u64 = 3 << 30 | (size_of::<Query>() as u64) << 16 | 0x66 << 8 | 17;
+    const WRITABLE: u64 = 2;
+    const EXECUTABLE: u64 = 4;
+    const SHARED: u64 = 8;
+    const COVERING_OR_NEXT: u64 = 16;
+    const FILE_BACKED: u64 = 32;
+    let file = fs::File::open(format!("/proc/{tid}/maps"))?;
+    let mut name = [0_u8; libc::PATH_MAX as usize];
+    let (mut code, mut address) = (Vec::new(), 0);
+    loop {
+        let mut query = Query {
+            size: size_of::<Query>() as u64,
+            flags: EXECUTABLE | COVERING_OR_NEXT | FILE_BACKED,
+            address,
+            name_size: name.len() as u32,
+            name: name.as_mut_ptr() as u64,
+            ..Query::default()
+        };
+        // SAFETY: the kernel reads and fills the structure, of which it is told the size, and the name.
+        if unsafe { libc::ioctl(file.as_raw_fd(), PROCMAP_QUERY as _, &raw mut query) } != 0 {
+            let error = io::Error::last_os_error();
+            return if error.raw_os_error() == Some(libc::ENOENT) { Ok(code) } else { Err(error) };
+        }
+        let path =
+            name.get(..query.name_size as usize).and_then(|name| name.split(|&b| b == 0).next());
+        code.push(Mapping {
+            start: query.start,
+            end: query.end,
+            offset: query.offset,
+            writable: query.permissions & WRITABLE != 0,
+            executable: query.permissions & EXECUTABLE != 0,
+            private: query.permissions & SHARED == 0,
+            inode: query.inode,
+            path: Text::from(path.unwrap_or_default()),
+        });
+        address = query.end.max(address + 1);
+    }
 }
 
 /// `7f1000-7f2000 r-xp 00001000 fe:00 1234    /usr/lib/libc.so.6`, see proc_pid_maps(5).
@@ -181,6 +260,12 @@ pub fn family(tid: i32) -> Option<Family> {
     })
 }
 
+/// Whether there is a process of which this is the first thread. `false` also where that may not be asked.
+pub fn is_process(tid: i32) -> bool {
+    // SAFETY: three numbers; signal 0 is sent to nobody (tgkill(2)).
+    unsafe { libc::syscall(libc::SYS_tgkill, tid, tid, 0) == 0 }
+}
+
 /// Whether no_new_privs is set for a thread; `None` when it is gone.
 pub fn no_new_privs(tid: i32) -> Option<bool> {
     let status = read(&format!("/proc/{tid}/status")).ok()?;
@@ -288,10 +373,18 @@ mod tests {
     fn own_process_is_found() {
         let own = std::process::id() as i32;
         assert_eq!(family(own).unwrap().process, own);
+        let other = std::thread::spawn(|| is_process(nix::unistd::gettid().as_raw()));
+        assert!(is_process(own) && !other.join().unwrap());
         assert!(image(own).unwrap().stack > 0);
         assert!(threads(own).unwrap().contains(&own));
         let here = own_process_is_found as *const () as u64;
         let maps = mappings(own).unwrap();
         assert_eq!(site(&maps, here).unwrap().module, image(own).unwrap().path);
+        let of_files: Vec<Mapping> = maps.into_iter().filter(Mapping::is_code).collect();
+        assert_eq!(code(own).unwrap(), of_files);
+        assert!(of_files.len() > 1 && code(0).is_err());
+        // Linux before 6.11 says that there is no such query.
+        let query = query_code(own).map_err(|error| error.raw_os_error());
+        assert!([Ok(of_files), Err(Some(libc::ENOTTY))].contains(&query));
     }
 }

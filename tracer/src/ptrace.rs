@@ -292,7 +292,7 @@ impl<'a> Engine<'a> {
             self.catch_up();
         }
         if let Some(patcher) = &self.patcher {
-            patcher.stopped();
+            patcher.reports(wait);
         }
         match wait {
             Wait::Stopped(stop) => {

@@ -70,6 +70,8 @@ struct ProcessState {
     view: Option<View>,
     /// Read when first needed, dropped when they may have changed.
     credentials: Option<Credentials>,
+    /// The name space for users that it is in, likewise.
+    users: Option<Text>,
     directories: Directories,
     /// Its number in its own /proc.
     inner: i32,
@@ -77,6 +79,30 @@ struct ProcessState {
     exiting: Option<i32>,
     /// It opened a directory, or went to one, where files come and go by themselves.
     elsewhere: bool,
+}
+
+impl ProcessState {
+    /// Who it is, as one of its threads says. In a name space for users that is not the command's own (`users`)
+    /// it is powerless.
+    fn who(&mut self, tid: i32, users: &mut Option<Text>) -> Option<&Credentials> {
+        if self.credentials.is_none() {
+            let who = Credentials::of(tid)?;
+            self.credentials = Some(if !who.is_privileged() || self.is_of(tid, users)? {
+                who
+            } else {
+                who.powerless()
+            });
+        }
+        self.credentials.as_ref()
+    }
+
+    fn is_of(&mut self, tid: i32, users: &mut Option<Text>) -> Option<bool> {
+        if self.users.is_none() {
+            self.users = user_namespace(tid);
+        }
+        let own = self.users.as_ref()?;
+        Some(users.get_or_insert_with(|| own.clone()) == own)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -294,7 +320,10 @@ impl Recorder {
     /// have come and gone before its maker's word of it.
     pub fn forked(&mut self, maker: i32, tid: i32) -> bool {
         let known = self.threads.get(&tid).copied();
-        let process = known.or_else(|| procfs::family(tid).map(|family| family.process));
+        // Mostly it is a process, and to ask that costs less than to read what it is.
+        let process = known
+            .or_else(|| procfs::is_process(tid).then_some(tid))
+            .or_else(|| procfs::family(tid).map(|family| family.process));
         let Some(process) = process else { return false };
         self.take_in_child(maker, tid, process);
         true
@@ -311,11 +340,23 @@ impl Recorder {
             let program = self.processes.get(&parent).map(|state| state.program);
             let program = program.unwrap_or_else(|| self.program_of(process));
             self.add_process(process, Some(parent), program);
+            self.inherit_credentials(parent, process);
         }
         if let (Some(follower), Some(state)) =
             (self.follower.as_mut(), self.processes.get(&process))
         {
             follower.forked(maker, tid, who(state, process, &self.programs));
+        }
+    }
+
+    /// A new process is who its parent is, but for what a new name space for users makes of that.
+    fn inherit_credentials(&mut self, parent: i32, process: i32) {
+        let known = |state: &ProcessState| state.credentials.clone().zip(state.users.clone());
+        let Some((who, users)) = self.processes.get(&parent).and_then(known) else { return };
+        if let Some(state) = self.processes.get_mut(&process)
+            && user_namespace(process).is_some_and(|own| own == users)
+        {
+            (state.credentials, state.users) = (Some(who), Some(users));
         }
     }
 
@@ -366,6 +407,7 @@ impl Recorder {
             mappings: None,
             view: None,
             credentials: None,
+            users: None,
             directories: Directories::default(),
             inner,
             exiting: None,
@@ -496,10 +538,7 @@ impl Recorder {
     /// Who a process is to the file system.
     pub fn files_user(&mut self, process: i32) -> Option<u32> {
         let state = self.processes.get_mut(&process)?;
-        if state.credentials.is_none() {
-            state.credentials = credentials(process, process, &mut self.users);
-        }
-        state.credentials.as_ref().map(|who| who.users.files)
+        state.who(process, &mut self.users).map(|who| who.users.files)
     }
 
     /// The number of the program that a process runs.
@@ -733,8 +772,8 @@ impl Recorder {
         let looks = !plan.files.is_empty()
             || !plan.checks.is_empty()
             || matches!(plan.special, Special::Address(_));
-        if looks && state.credentials.is_none() {
-            state.credentials = credentials(event.tid, process, &mut self.users);
+        if looks {
+            state.who(event.tid, &mut self.users);
         }
         let who = state.credentials.as_ref().filter(|who| looks && who.is_privileged());
         let view = state.view.get_or_insert_with(|| View::of(process));
@@ -805,7 +844,7 @@ impl Recorder {
     fn forget_view(&mut self, process: i32) {
         if let Some(state) = self.processes.get_mut(&process) {
             state.view = None;
-            state.credentials = None;
+            (state.credentials, state.users) = (None, None);
             state.directories = Directories::default();
         }
     }
@@ -884,17 +923,6 @@ fn count(records: &mut [ProcessRecord], id: usize, slot: usize, count: i64) {
 fn who<'a>(state: &ProcessState, process: i32, programs: &'a [ProgramState]) -> Who<'a> {
     let path = &programs[state.program].path;
     Who { process, id: state.id, program: state.program, path }
-}
-
-/// Who a thread is. In a name space for users that is not the command's own it is powerless.
-fn credentials(tid: i32, process: i32, users: &mut Option<Text>) -> Option<Credentials> {
-    let who = Credentials::of(tid)?;
-    if !who.is_privileged() {
-        return Some(who);
-    }
-    let namespace = user_namespace(process)?;
-    let own = users.get_or_insert_with(|| namespace.clone());
-    Some(if *own == namespace { who } else { who.powerless() })
 }
 
 /// Whether a call may change whose directories are, or which they are.

@@ -64,29 +64,43 @@ impl Credentials {
     }
 
     fn parse(status: &str) -> Option<Credentials> {
-        let field = |name: &str| status.lines().skip(1).find_map(|line| line.strip_prefix(name));
-        let numbers = |name: &str| -> Vec<u32> {
-            let words = field(name).unwrap_or_default().split_ascii_whitespace();
-            words.filter_map(|word| word.parse().ok()).collect()
+        let numbers = |value: &str| -> Vec<u32> {
+            value.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
         };
-        let ids = |name: &str| match numbers(name)[..] {
+        let ids = |value: &str| match numbers(value)[..] {
             [real, effective, saved, files] => Some(Ids { real, effective, saved, files }),
             _ => None,
         };
-        let bits = |name: &str| u64::from_str_radix(field(name)?.trim(), 16).ok();
-        let kilobytes = |name: &str| {
-            let number = field(name)?.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
-            number.checked_mul(1024)
+        let bits = |value: &str| u64::from_str_radix(value.trim(), 16).ok();
+        let kilobytes = |value: &str| {
+            value.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
         };
+        let (mut users, mut groups, mut effective, mut permitted) = (None, None, None, None);
+        let (mut supplementary, mut no_new_privs) = (Vec::new(), false);
+        let (mut locked, mut memory) = (None, None);
+        for line in status.lines().skip(1) {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            match name {
+                "Uid" => users = ids(value),
+                "Gid" => groups = ids(value),
+                "Groups" => supplementary = numbers(value),
+                "CapEff" => effective = bits(value),
+                "CapPrm" => permitted = bits(value),
+                "NoNewPrivs" => no_new_privs = value.trim() == "1",
+                "VmLck" => locked = kilobytes(value),
+                "VmSize" => memory = kilobytes(value),
+                _ => {}
+            }
+        }
         Some(Credentials {
-            users: ids("Uid:")?,
-            groups: ids("Gid:")?,
-            supplementary: numbers("Groups:"),
-            effective: bits("CapEff:")?,
-            permitted: bits("CapPrm:")?,
-            no_new_privs: field("NoNewPrivs:").is_some_and(|value| value.trim() == "1"),
-            locked: kilobytes("VmLck:").unwrap_or_default(),
-            memory: kilobytes("VmSize:").unwrap_or_default(),
+            users: users?,
+            groups: groups?,
+            supplementary,
+            effective: effective?,
+            permitted: permitted?,
+            no_new_privs,
+            locked: locked.unwrap_or_default(),
+            memory: memory.unwrap_or_default(),
         })
     }
 

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! 0x7f80_0000  stubs      of each site one for each sort of call, and what they do first, read and execute
-//! 0x7fc0_0000  slots      the address of each site's stub, read and execute
-//! 0x7fc1_0000  doors      a jump to each site's stub, for code that lies near
-//! 0x7fc2_0000  tails      what follows a call whose path is recorded, read and execute
-//! 0x7fcf_f000  number     of the address space, and how often its stubs changed
+//! 0x7fc0_0000  slots      of each site the address of its stub and a jump to that, for code that lies
+//!                         near, read and execute
+//! 0x7fc1_0000  tails      what follows a call whose path is recorded, read and execute
+//! 0x7fc1_0800  number     of the address space, and how often its stubs changed
 //! 0x7fd0_0000  closed     whether all calls stop, and what the ring is at, read and write
 //! 0x7fd0_1000  counters   read and write
 //! 0x7fd2_1000  ring       the calls with paths that passed (`ring.rs`), read and write
@@ -24,16 +24,17 @@ use std::ops::Range;
 const STUBS: u64 = 0x7f80_0000;
 const STUBS_SIZE: u64 = 0x40_0000;
 const SLOTS: u64 = STUBS + STUBS_SIZE;
-const DOORS: u64 = SLOTS + 0x1_0000;
+/// How many bytes each site has there: an address, and a jump.
+const SLOT_SIZE: u64 = 16;
 /// Where the ends of stubs that record a path begin: one for each register that a path can be in,
 /// and one for none.
-pub const TAILS: u64 = DOORS + 0x1_0000;
+pub const TAILS: u64 = SLOTS + 0x1_0000;
 /// How far apart they lie.
 pub const TAIL_SIZE: u64 = 0x200;
 /// Where what the traced program writes begins.
 pub const WRITABLE: u64 = 0x7fd0_0000;
-/// The number of the address space, set by the tracer.
-pub const NUMBER: u64 = WRITABLE - 0x1000;
+/// The number of the address space, set by the tracer; in the page of the tails, as one to fill.
+pub const NUMBER: u64 = TAILS + 4 * TAIL_SIZE;
 /// How often something was written for its sites, written after each time.
 pub const CHANGES: u64 = NUMBER + 8;
 /// Not zero: every call goes to its own place and stops.
@@ -120,12 +121,18 @@ pub fn owner(address: u64) -> Option<(usize, usize)> {
 
 /// Where the address of a site's current stub lies.
 pub fn slot(block: usize) -> u64 {
-    SLOTS + block as u64 * 8
+    SLOTS + block as u64 * SLOT_SIZE
 }
 
 /// Where a jump to the site's current stub lies.
 pub fn door(block: usize) -> u64 {
-    DOORS + block as u64 * 8
+    slot(block) + 8
+}
+
+/// `jmp *SLOT` of a site: it fits in behind its slot.
+pub fn far(block: usize) -> [u8; 7] {
+    let [a, b, c, d] = (slot(block) as u32).to_le_bytes();
+    [0xff, 0x24, 0x25, a, b, c, d]
 }
 
 /// Where the calls of a stub are counted.
@@ -168,11 +175,11 @@ mod tests {
         }
         assert_eq!(owner(SLOTS), None);
         assert_eq!(owner(STUBS - 1), None);
-        assert!(slot(last) + 8 <= DOORS && door(last) + 8 <= TAILS);
+        assert!(slot(last) + SLOT_SIZE <= TAILS && door(last) + 8 == slot(last + 1));
         assert!(counter(last, 15) + 8 <= RING);
         assert_eq!(stub(last, 0) + VARIANT_SIZE, LOOKS);
         assert_eq!(owner(LOOKS + LOOKS_SIZE - 1), Some((BLOCKS as usize + 15, 0)));
-        const { assert!(REFUSED + 16 <= NUMBER) };
+        const { assert!(REFUSED + 16 <= NUMBER && CHANGES + 8 <= (TAILS | 0xfff) + 1) };
         const { assert!(AREA.end.is_multiple_of(0x1000)) };
         const { assert!(USER + 4 <= COUNTERS && SCRATCH.is_multiple_of(8)) };
         const { assert!(AREA.end <= 0x7fff_8000) };

@@ -39,7 +39,10 @@ use replay::{SHARES, User};
 use rewrite::{Atlas, Others};
 use space::{Due, Ring, Site, Space};
 use stub::{Choice, Manner, Sort, Value};
-use supervisor::{memory::read_u64, wait::Wait};
+use supervisor::{
+    memory::read_u64,
+    wait::{Stop, Wait},
+};
 
 /// A place is rewritten when it stops for this many-th time: rewriting costs as much as some stops.
 const STOPS: u8 = 3;
@@ -107,9 +110,11 @@ pub struct Patcher {
 }
 
 impl Patcher {
-    /// A thread stopped, and is about to be looked at.
-    pub fn stopped(&self) {
-        memory::forget();
+    /// What a thread reports is about to be looked at.
+    pub fn reports(&self, wait: Wait) {
+        if !matches!(wait, Wait::Stopped(stop) if stop != Stop::Event(libc::PTRACE_EVENT_EXEC)) {
+            memory::forget();
+        }
     }
 
     /// A process has executed another image: its old space is gone.
@@ -177,16 +182,10 @@ impl Patcher {
             return;
         };
         space.expected.remove(&process);
-        // Written here, is it read there?
-        if !set_number(tid, number) {
-            return;
-        }
-        let reader = |&member: &i32| {
-            let threads = recorder.threads_of(member);
-            threads.into_iter().find_map(|tid| read_u64(tid, area::NUMBER).ok())
-        };
-        if space.members.iter().find_map(reader) == Some(number) {
-            set_number(tid, origin);
+        let threads: Vec<i32> =
+            space.members.iter().flat_map(|&member| recorder.threads_of(member)).collect();
+        let Some(is_shared) = shares_memory(tid, origin, number, &threads) else { return };
+        if is_shared {
             if space.is_lent && space.members.len() == 1 {
                 // Its maker makes no call before this one is gone or has its own.
                 space.members.insert(0, process);
@@ -201,6 +200,9 @@ impl Patcher {
             }
             space.members.push(process);
             self.of.insert(process, origin);
+            return;
+        }
+        if !set_number(tid, number) {
             return;
         }
         let mut copy =
@@ -336,7 +338,7 @@ impl Patcher {
         };
         let others = self.others(process, recorder);
         let Some(space) = self.space(process) else { return false };
-        space.mappings = None;
+        space.code = None;
         if name == "mmap" && args[2] & libc::PROT_EXEC as u64 != 0 && space.due == Due::No {
             space.due = Due::Soon;
         }
@@ -648,6 +650,27 @@ fn sort(plan: &Plan, event: &Event) -> Option<Sort> {
     });
     let clears = plan.changes_mappings(&event.args);
     Some(Sort { choice, clears, ..Sort::new(number, values, manner) })
+}
+
+/// Whether a new thread lives in the memory that `threads` live in, or in a copy of it, in which the number of
+/// their space is still the same. `None` when it is gone.
+fn shares_memory(tid: i32, number: u64, other: u64, threads: &[i32]) -> Option<bool> {
+    /// linux/kcmp.h.
+    const KCMP_VM: i32 = 1;
+    // SAFETY: five numbers (kcmp(2)).
+    let compare = |with: i32| unsafe { libc::syscall(libc::SYS_kcmp, tid, with, KCMP_VM, 0, 0) };
+    let orders: Vec<i64> = threads.iter().map(|&with| compare(with)).collect();
+    // One that is about to be gone has no memory any more.
+    if orders.iter().any(|order| *order >= 0) {
+        return Some(orders.contains(&0));
+    }
+    // Not in every kernel. Written here, is it read there?
+    if !set_number(tid, other) {
+        return None;
+    }
+    let read = threads.iter().find_map(|&tid| read_u64(tid, area::NUMBER).ok());
+    set_number(tid, number);
+    Some(read == Some(other))
 }
 
 /// Writes the number of a space where the program itself cannot.

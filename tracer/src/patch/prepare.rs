@@ -31,12 +31,12 @@ type Writes = Vec<(u64, Vec<u8>)>;
 pub struct Shown(HashMap<(Text, u64), BTreeMap<u64, Sorts>>);
 
 impl Shown {
-    fn add(&mut self, mappings: &[Mapping], (after, sysno, sort): (u64, Sysno, Sort)) {
+    fn add(&mut self, code: &[Mapping], (after, sysno, sort): (u64, Sysno, Sort)) {
         if sysno.name() == Some(LOADED) {
             return;
         }
         let Some(call) = after.checked_sub(2) else { return };
-        let Some(mapping) = code_of_file(mappings, call) else { return };
+        let Some(mapping) = code_of_file(code, call) else { return };
         let sites = self.0.entry((mapping.path.clone(), mapping.inode)).or_default();
         let sorts = sites.entry(mapping.offset + (call - mapping.start)).or_default();
         let has_room = (sorts.len() as u64) < area::VARIANTS;
@@ -71,14 +71,14 @@ impl Patcher {
         if space.seen.is_empty() {
             return;
         }
-        if space.mappings.is_none() {
-            space.mappings = procfs::mappings(tid).ok();
+        if space.code.is_none() {
+            space.code = procfs::code(tid).ok();
         }
         let seen = std::mem::take(&mut space.seen);
-        let Some(mappings) = &space.mappings else { return };
+        let Some(code) = &space.code else { return };
         let shown = self.shown.entry(program).or_default();
         for place in seen {
-            shown.add(mappings, place);
+            shown.add(code, place);
         }
     }
 
@@ -88,7 +88,7 @@ impl Patcher {
         let Some(space) = self.space(process) else { return Next::Proceed };
         if space.loading {
             // More may be mapped than has stopped.
-            space.mappings = None;
+            space.code = None;
         }
         match space.due {
             Due::No => return Next::Proceed,
@@ -124,11 +124,11 @@ impl Patcher {
         process: i32,
         recorder: &mut Recorder,
     ) -> Option<()> {
-        let mappings = procfs::mappings(tid).ok()?;
+        let code = procfs::code(tid).ok()?;
         let takes_paths = self.takes_paths(process, recorder);
         let space = self.spaces.get_mut(self.of.get(&process)?)?;
         let shown = self.shown.get(&recorder.runs(process)?)?;
-        let files = mappings.iter().filter(|mapping| is_of_file(mapping));
+        let files = code.iter().filter(|mapping| is_of_file(mapping));
         let files: Vec<&Mapping> =
             files.filter(|mapping| space.prepared.insert(mapping.start)).collect();
         let places: Vec<(u64, &Sorts)> = files
@@ -144,7 +144,7 @@ impl Patcher {
             if block as u64 >= area::BLOCKS {
                 break;
             }
-            let Some(known) = self.atlas.of(tid, &memory, &mappings, call) else { continue };
+            let Some(known) = self.atlas.of(tid, &memory, &code, call) else { continue };
             let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
             let mut passing: Vec<Passing> = Vec::new();
             for (sysno, sort) in sorts {
@@ -160,7 +160,9 @@ impl Patcher {
                 continue;
             }
             space.pads.extend(own_pads.iter().map(|(address, _)| (*address, block)));
-            pads.extend(own_pads.iter().cloned());
+            // The door is written with the slot.
+            let door = area::door(block);
+            pads.extend(own_pads.iter().filter(|(address, _)| *address != door).cloned());
             let moved = known.moved;
             space.blocks.push(Block { moved, call, jump, pads: own_pads, passing });
         }
@@ -171,7 +173,7 @@ impl Patcher {
             space.jumps.retain(|_, block| *block < first);
             space.sites.retain(|_, site| !matches!(site, Site::Rewritten(at) if *at >= first));
         }
-        space.mappings = Some(mappings);
+        space.code = Some(code);
         Some(())
     }
 }
@@ -226,10 +228,12 @@ fn write(
         let Some(from) = from else { break };
         code.write(from, &stubs).ok()?;
     }
-    let current =
-        |(index, block): (usize, &Block)| area::stub(first + index, block.passing.len() - 1);
-    let slots: Vec<u8> =
-        blocks.iter().enumerate().map(current).flat_map(u64::to_le_bytes).collect();
+    let mut slots = Vec::new();
+    for (index, block) in (first..).zip(blocks) {
+        slots.extend(area::stub(index, block.passing.len() - 1).to_le_bytes());
+        slots.extend(area::far(index));
+        slots.push(0);
+    }
     code.write(area::slot(first), &slots).ok()?;
     let mut writes = pads;
     for (index, block) in blocks.iter().enumerate() {
@@ -240,6 +244,7 @@ fn write(
     }
     space.keep_taken(tid)?;
     space.changed(&code)?;
+    code.flush().ok()?;
     // Nobody executes it meanwhile.
     let writes = joined(writes, memory);
     for (index, (address, bytes)) in writes.iter().enumerate() {

@@ -11,7 +11,10 @@ use super::{
     stub::{CHOICE, Moved, Sort, Stub},
 };
 use model::{Sysno, Text};
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+};
 use supervisor::{
     memory::read_u64,
     procfs::{self, Mapping},
@@ -45,32 +48,41 @@ impl Atlas {
         &mut self,
         tid: i32,
         memory: &impl Memory,
-        mappings: &[Mapping],
+        code: &[Mapping],
         call: u64,
     ) -> Option<Known> {
-        let mapping = code_of_file(mappings, call)?;
+        let mapping = code_of_file(code, call)?;
         let place = (mapping.path.clone(), mapping.inode, mapping.offset + (call - mapping.start));
-        let known = self.0.entry(place).or_insert_with(|| {
-            let base = mappings.iter().rev().skip_while(|part| part.start > mapping.start);
-            let base = base.take_while(|part| part.path == mapping.path || part.path.is_empty());
-            let base = base.filter(|part| part.path == mapping.path && part.offset == 0).last()?;
-            Known::of(&Paged::of(tid), base.start, call)
-        });
+        let known = match self.0.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let all = procfs::mappings(tid).ok()?;
+                let base = base_of(mapping, &all);
+                place.insert(base.and_then(|base| Known::of(&Paged::of(tid), base, call)))
+            }
+        };
         let known = known.as_ref()?.moved_to(call);
         // The file may have been written to since, or the program has changed its code.
         are_in_place(memory, &known.moved).then_some(known)
     }
 }
 
+/// Where the file of a mapping begins in memory.
+fn base_of(mapping: &Mapping, all: &[Mapping]) -> Option<u64> {
+    let parts = all.iter().rev().skip_while(|part| part.start > mapping.start);
+    let parts = parts.take_while(|part| part.path == mapping.path || part.path.is_empty());
+    Some(parts.filter(|part| part.path == mapping.path && part.offset == 0).last()?.start)
+}
+
 /// Whether a file's code is there. Code that may change under our hands is left alone, and so is what other
 /// processes share.
 pub fn is_of_file(mapping: &Mapping) -> bool {
-    mapping.is_file() && mapping.executable && !mapping.writable && mapping.private
+    mapping.is_code() && !mapping.writable && mapping.private
 }
 
 /// The mapping with a file's code that holds `call`.
-pub fn code_of_file(mappings: &[Mapping], call: u64) -> Option<&Mapping> {
-    procfs::mapping_of(mappings, call).filter(|mapping| is_of_file(mapping))
+pub fn code_of_file(code: &[Mapping], call: u64) -> Option<&Mapping> {
+    procfs::mapping_of(code, call).filter(|mapping| is_of_file(mapping))
 }
 
 /// Whether all of these instructions stand where they were.
@@ -113,10 +125,10 @@ impl Space {
             self.write(tid, others, block)?;
             return self.add(tid, block, sysno, sort);
         }
-        if self.mappings.is_none() {
-            self.mappings = procfs::mappings(tid).ok();
+        if self.code.is_none() {
+            self.code = procfs::code(tid).ok();
         }
-        let known = atlas.of(tid, &Of(tid), self.mappings.as_deref()?, call)?;
+        let known = atlas.of(tid, &Of(tid), self.code.as_deref()?, call)?;
         let block = self.blocks.len();
         if block as u64 >= area::BLOCKS {
             return None;
@@ -144,8 +156,7 @@ impl Space {
         block: usize,
     ) -> Option<(Vec<u8>, Pads)> {
         let first = &known.moved[0];
-        let mut far = vec![0xff, 0x24, 0x25];
-        far.extend((area::slot(block) as u32).to_le_bytes());
+        let far = area::far(block).to_vec();
         let door = area::door(block);
         let mut pads = Vec::new();
         let mut jump = if first.bytes.len() >= LONG {

@@ -115,8 +115,8 @@ pub struct Space {
     pub pads: BTreeMap<u64, usize>,
     /// How often something was written for the sites.
     pub changes: u64,
-    /// What is mapped; dropped when it may have changed.
-    pub mappings: Option<Vec<Mapping>>,
+    /// The code of files that is mapped; dropped when it may have changed.
+    pub code: Option<Vec<Mapping>>,
     /// What stopped of what may pass: after which address, and what it was.
     pub seen: Vec<(u64, Sysno, Sort)>,
     /// Whether code may have been mapped of which it is known what calls.
@@ -231,7 +231,7 @@ impl Space {
 
     /// Forgets what was rewritten in a range that is mapped anew: what was there is gone.
     pub fn forget(&mut self, start: u64, end: u64) {
-        self.mappings = None;
+        self.code = None;
         if self.sites.is_empty() {
             return;
         }

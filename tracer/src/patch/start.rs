@@ -24,13 +24,13 @@ use super::{
     Made, Patcher, area,
     code::{Code, If},
     inject::{self, First},
+    memory,
     space::Due,
     write,
 };
 use crate::{observe::Event, recorder::Recorder};
 use libc::user_regs_struct;
 use nix::{sys::ptrace, unistd::Pid};
-use supervisor::memory;
 
 /// The code segment of 64-bit programs: __USER_CS, asm/segment.h.
 const WIDE: u64 = 0x33;
@@ -57,15 +57,18 @@ impl Patcher {
             First::Not => return None,
             First::Ended(wait) => return Some(Made::Ended(wait)),
         }
-        if let Made::Refused = self.has_room(tid, process) {
-            return Some(begins_as(Made::Refused));
-        }
+        memory::stage(tid);
+        self.has_room(tid, process);
         let program = recorder.runs(process);
         let is_known = program.is_some_and(|program| self.shown.contains_key(&program));
         if let Some(space) = self.space(process) {
             space.due = Due::No;
         }
         let is_booted = is_known && self.boot(tid, process, own, recorder);
+        if memory::unstage(tid).is_err() {
+            self.leave(process, recorder);
+            return Some(begins_as(Made::Refused));
+        }
         Some(if is_booted { Made::Done } else { begins_as(Made::Done) })
     }
 
@@ -85,10 +88,10 @@ impl Patcher {
         space.opened = true;
         space.begins = Some(Box::new(own));
         (space.loading, space.due) = (true, Due::Soon);
-        self.install(tid, process, recorder);
         if write(tid, area::LOADING, &[1]).is_err() {
             return false;
         }
+        self.install(tid, process, recorder);
         let (number, [rdi, rsi, rdx, ..]) = area::opening();
         let (rax, orig_rax) = (number as u64, u64::MAX);
         let regs = user_regs_struct { rip: area::BOOT, rax, orig_rax, rdi, rsi, rdx, ..own };
@@ -124,7 +127,7 @@ impl Patcher {
 
 fn is_call(tid: i32, address: u64) -> bool {
     let mut bytes = [0; 2];
-    memory::read(tid, address, &mut bytes).is_ok() && bytes == SYSCALL
+    supervisor::memory::read(tid, address, &mut bytes).is_ok() && bytes == SYSCALL
 }
 
 /// Lets a thread begin where its image does. Whether it is still there.

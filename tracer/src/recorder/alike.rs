@@ -1,7 +1,7 @@
 //! Calls that passed, like one that passed before: they say nothing but that they were made once more, and
 //! are not looked at again. Another process of the same program may have made that one.
 
-use super::{Recorder, credentials};
+use super::Recorder;
 use crate::{
     checks::Credentials,
     observe::{Before, Event, Passed, Stat},
@@ -188,10 +188,7 @@ impl Recorder {
             Some(known) => known,
             None => {
                 let state = self.processes.get_mut(&process)?;
-                if state.credentials.is_none() {
-                    state.credentials = credentials(process, process, &mut self.users);
-                }
-                let who = self.alike.who(state.credentials.as_ref()?);
+                let who = self.alike.who(state.who(process, &mut self.users)?);
                 let is_own = state.view.get_or_insert_with(|| View::of(process)).is_own();
                 let process = (!is_own).then_some(process);
                 let (program, is_first) = (state.program, state.id == 0);
