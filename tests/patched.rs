@@ -490,6 +490,16 @@ fn images_that_begin_without_room_or_amid_signals_are_counted_as_without() {
 }
 
 #[test]
+fn what_only_children_call_stops_in_the_first_of_them() {
+    let Some(runs) = runs_alike("again", "children") else { return };
+    let [with, without] =
+        runs.each_ref().map(|(_, trace)| (counts(trace), counts_by_process(trace)));
+    assert_eq!(with, without);
+    let [with, without] = runs.map(|(ran, _)| ran.stderr.trim().parse::<u64>().unwrap());
+    assert!(with * 2 < without, "{with} stops, {without} without stubs");
+}
+
+#[test]
 fn a_child_that_nobody_is_to_trace_is_seen_and_can_make_calls() {
     same_in_all("again", "untraced");
 }

@@ -73,6 +73,27 @@ static void untraced(void) {
     }
 }
 
+// Children that call, once each, what their maker does not, which calls from one of the places too. Says on
+// standard error how often they waited, as at each stop.
+static void children(void) {
+    static const int numbers[] = {SYS_getpgid, SYS_getsid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpgrp};
+    for (int i = 0; i < TIMES; i++) CHECK(syscall(SYS_getppid) >= 0);
+    for (int i = 0; i < 60; i++) {
+        pid_t child = i % 2 ? fork() : vfork();
+        if (child == 0) {
+            for (unsigned at = 0; at < sizeof numbers / sizeof *numbers; at++) CHECK(syscall(numbers[at], 0) >= 0);
+            CHECK(getpriority(PRIO_PROCESS, 0) < 20 && sched_yield() == 0 && getpid() > 0);
+            CHECK(close(open("/", O_RDONLY)) == 0 && access("/", F_OK) == 0);
+            _exit(i % 3);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == i % 3);
+    }
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_CHILDREN, &usage) == 0);
+    fprintf(stderr, "%ld\n", usage.ru_nvcsw);
+}
+
 int main(int count, char **words) {
     const char *name = count > 1 ? words[1] : "";
     int left = atoi(count > 2 ? words[2] : IMAGES);
@@ -80,6 +101,7 @@ int main(int count, char **words) {
     if (count > 3) strncpy(child, words[3], sizeof child - 1);
     if (strcmp(name, "search") == 0) search(words[0]);
     if (strcmp(name, "untraced") == 0) untraced();
+    if (strcmp(name, "children") == 0) children();
     if (strcmp(name, "little") == 0) {
         // So much data as this program needs, and not what another one would have in it.
         struct rlimit little = {340 << 10, 340 << 10};

@@ -15,7 +15,8 @@ pub fn privileged(
 ) -> impl Iterator<Item = (&Text, &'static str)> {
     observation.files.iter().filter_map(move |(place, accesses)| {
         let path = place.at();
-        let kind = accesses.contains(&Access::Execute).then(|| privilege(process, path))??;
+        let is_there = place.absent.is_none() && accesses.contains(&Access::Execute);
+        let kind = is_there.then(|| privilege(process, path))??;
         Some((path, kind))
     })
 }

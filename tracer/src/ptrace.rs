@@ -391,6 +391,9 @@ impl<'a> Engine<'a> {
                 self.resume(tid, 0);
             }
             Stop::Event(libc::PTRACE_EVENT_EXIT) => {
+                if let Some(beside) = &mut self.beside {
+                    beside.gone(tid);
+                }
                 self.leaving(tid);
                 self.resume(tid, 0);
             }

@@ -229,7 +229,7 @@ impl Patcher {
         if self.user == Some(User::Several) {
             replay::write_user(tid, area::NO_USER);
         }
-        copy.set_base(tid);
+        copy.set_base(tid, 0);
         if copy.opened && !copy.closed {
             let _ = write(tid, area::CLOSED, &[0]);
         }
@@ -325,7 +325,8 @@ impl Patcher {
                 self.learn(event.tid, process, recorder);
                 return false;
             }
-            "clone" | "clone3" | "vfork" => {
+            "clone" | "clone3" | "fork" | "vfork" => {
+                self.prepare_for_child(event.tid, process, recorder);
                 self.lend(event, process, recorder);
                 return false;
             }
@@ -435,12 +436,11 @@ impl Patcher {
             return Next::Proceed;
         }
         let Some(sort) = sort(recorder.plan(event.sysno), event) else { return Next::Proceed };
-        let Some(space) = self.space(process).filter(|space| space.guest.is_none()) else {
-            return Next::Proceed;
-        };
+        let Some(space) = self.space(process) else { return Next::Proceed };
         space.saw(event.instruction_pointer, event.sysno, &sort);
-        if matches!(sort.manner, Manner::Maps { .. }) {
-            // Only the code of a later image passes, while that is loaded.
+        if space.guest.is_some() || matches!(sort.manner, Manner::Maps { .. }) {
+            // What a guest calls from is rewritten for the next one; and only the code of a later image maps
+            // without a stop, while that is loaded.
             return Next::Proceed;
         }
         if let Site::Stopped(times) = site

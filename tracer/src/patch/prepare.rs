@@ -26,9 +26,14 @@ type Sorts = Vec<(Sysno, Sort)>;
 /// Where something is to be written, and what.
 type Writes = Vec<(u64, Vec<u8>)>;
 
-/// The places of one program, by file (and inode), and there by the offset of the call.
+/// The places of one program.
 #[derive(Debug, Default)]
-pub struct Shown(HashMap<(Text, u64), BTreeMap<u64, Sorts>>);
+pub struct Shown {
+    /// By file (and inode), and there by the offset of the call.
+    files: HashMap<(Text, u64), BTreeMap<u64, Sorts>>,
+    /// How often something was added.
+    additions: u64,
+}
 
 impl Shown {
     fn add(&mut self, code: &[Mapping], (after, sysno, sort): (u64, Sysno, Sort)) {
@@ -37,23 +42,23 @@ impl Shown {
         }
         let Some(call) = after.checked_sub(2) else { return };
         let Some(mapping) = code_of_file(code, call) else { return };
-        let sites = self.0.entry((mapping.path.clone(), mapping.inode)).or_default();
+        let sites = self.files.entry((mapping.path.clone(), mapping.inode)).or_default();
         let sorts = sites.entry(mapping.offset + (call - mapping.start)).or_default();
         let has_room = (sorts.len() as u64) < area::VARIANTS;
         match sorts.iter_mut().find(|(_, known)| known.is_like(&sort)) {
             Some((_, known)) => {
-                if let Some(wider) = known.with(&sort) {
-                    *known = wider;
-                }
+                let Some(wider) = known.with(&sort) else { return };
+                *known = wider;
             }
             None if has_room => sorts.push((sysno, sort)),
-            None => {}
+            None => return,
         }
+        self.additions += 1;
     }
 
     /// The places that are in a mapping, by the address of their call.
     fn within<'a>(&'a self, mapping: &'a Mapping) -> impl Iterator<Item = (u64, &'a Sorts)> {
-        let file = self.0.get(&(mapping.path.clone(), mapping.inode));
+        let file = self.files.get(&(mapping.path.clone(), mapping.inode));
         let end = mapping.offset + (mapping.end - mapping.start);
         let sites = file.into_iter().flat_map(move |sites| sites.range(mapping.offset..end));
         sites.map(|(offset, sorts)| (mapping.start + (offset - mapping.offset), sorts))
@@ -117,6 +122,25 @@ impl Patcher {
         Next::Proceed
     }
 
+    /// A process is about to make another one. What that one alone calls from would stop in each: what earlier
+    /// ones showed is prepared before it is copied.
+    pub(super) fn prepare_for_child(&mut self, tid: i32, process: i32, recorder: &mut Recorder) {
+        let shown = recorder.runs(process).and_then(|program| self.shown.get(&program));
+        let additions = shown.map_or(0, |shown| shown.additions);
+        let is_alone = recorder.threads_of(process).len() == 1;
+        let Some(space) = self.space(process) else { return };
+        let is_open = space.opened && !space.closed && space.guest.is_none() && !space.loading;
+        if !is_open || !is_alone || space.members.len() > 1 || space.additions == additions {
+            return;
+        }
+        let first = space.blocks.len();
+        space.prepared.clear();
+        self.install(tid, process, recorder);
+        if let Some(space) = self.space(process) {
+            space.set_base(tid, first);
+        }
+    }
+
     /// Rewrites what is known of the code that is there.
     pub(super) fn install(
         &mut self,
@@ -131,11 +155,18 @@ impl Patcher {
         let files = code.iter().filter(|mapping| is_of_file(mapping));
         let files: Vec<&Mapping> =
             files.filter(|mapping| space.prepared.insert(mapping.start)).collect();
-        let places: Vec<(u64, &Sorts)> = files
-            .into_iter()
-            .flat_map(|mapping| shown.within(mapping))
-            .filter(|(call, _)| !matches!(space.sites.get(&(call + 2)), Some(Site::Rewritten(_))))
-            .collect();
+        space.additions = shown.additions;
+        let mut places: Vec<(u64, &Sorts)> =
+            files.into_iter().flat_map(|mapping| shown.within(mapping)).collect();
+        let mut rewritten = Vec::new();
+        places.retain(|(call, sorts)| match space.sites.get(&(call + 2)) {
+            Some(&Site::Rewritten(block)) => {
+                rewritten.push((block, *sorts));
+                false
+            }
+            _ => true,
+        });
+        let may_pass = |(_, sort): &&(Sysno, Sort)| takes_paths || !sort.manner.takes_records();
         let memory = Paged::around(tid, places.iter().flat_map(|(call, _)| [call - 64, call + 2]));
         let first = space.blocks.len();
         let mut pads = Vec::new();
@@ -147,10 +178,7 @@ impl Patcher {
             let Some(known) = self.atlas.of(tid, &memory, &code, call) else { continue };
             let Some((jump, own_pads)) = space.way(&memory, &known, block) else { continue };
             let mut passing: Vec<Passing> = Vec::new();
-            for (sysno, sort) in sorts {
-                if sort.manner.takes_records() && !takes_paths {
-                    continue;
-                }
+            for (sysno, sort) in sorts.iter().filter(may_pass) {
                 let stub = Stub::new(block, passing.len(), &known.moved, call, sort);
                 let Some(stub) = stub else { continue };
                 self.removes |= sort.removes();
@@ -172,6 +200,12 @@ impl Patcher {
             space.pads.retain(|_, block| *block < first);
             space.jumps.retain(|_, block| *block < first);
             space.sites.retain(|_, site| !matches!(site, Site::Rewritten(at) if *at >= first));
+        }
+        for (block, sorts) in rewritten {
+            for (sysno, sort) in sorts.iter().filter(may_pass) {
+                self.removes |= sort.removes();
+                space.add(tid, block, *sysno, sort.clone());
+            }
         }
         space.code = Some(code);
         Some(())

@@ -123,6 +123,8 @@ pub struct Space {
     pub due: Due,
     /// Where code begins that was prepared.
     pub prepared: HashSet<u64>,
+    /// How much had been added by then to what the program has shown.
+    pub additions: u64,
     /// Where something is rewritten, as the program's stubs read it.
     pub taken: Option<[Range<u64>; area::TAKEN_MAX]>,
 }
@@ -196,10 +198,10 @@ impl Space {
         Some((counts, sound))
     }
 
-    /// Takes the counters as they are for what was counted already.
-    pub fn set_base(&mut self, tid: i32) {
+    /// Takes the counters as they are, of the blocks from `first` on, for what was counted already.
+    pub fn set_base(&mut self, tid: i32, first: usize) {
         let numbers = self.read(tid).unwrap_or_default();
-        for (index, block) in self.blocks.iter_mut().enumerate() {
+        for (index, block) in self.blocks.iter_mut().enumerate().skip(first) {
             for (variant, passing) in block.passing.iter_mut().enumerate() {
                 let at = index * area::VARIANTS as usize + variant;
                 passing.counted = numbers.get(at).copied().unwrap_or_default();
