@@ -112,6 +112,13 @@ impl Beside {
         false
     }
 
+    /// A thread is about to be gone, and needs no processor of ours for that. Its number may stay, as the first
+    /// thread's does, and be asked for its mask.
+    pub fn leaves(&mut self, tid: i32) {
+        self.stops.remove(&tid);
+        self.shared.lock().free(tid);
+    }
+
     /// A thread is gone.
     pub fn gone(&mut self, tid: i32) {
         self.stops.remove(&tid);
@@ -282,6 +289,10 @@ mod tests {
         }
         stop_often(&mut beside, tid.as_raw());
         beside.resumes(tid.as_raw(), true);
+        assert!(free());
+        stop_often(&mut beside, tid.as_raw());
+        beside.leaves(tid.as_raw());
+        beside.resumes(tid.as_raw(), false);
         assert!(free());
         stop_often(&mut beside, tid.as_raw());
         beside.gone(tid.as_raw());

@@ -392,7 +392,7 @@ impl<'a> Engine<'a> {
             }
             Stop::Event(libc::PTRACE_EVENT_EXIT) => {
                 if let Some(beside) = &mut self.beside {
-                    beside.gone(tid);
+                    beside.leaves(tid);
                 }
                 self.leaving(tid);
                 self.resume(tid, 0);
