@@ -112,8 +112,9 @@ pub struct Patcher {
 impl Patcher {
     /// What a thread reports is about to be looked at.
     pub fn reports(&self, wait: Wait) {
-        if !matches!(wait, Wait::Stopped(stop) if stop != Stop::Event(libc::PTRACE_EVENT_EXEC)) {
-            memory::forget();
+        match wait {
+            Wait::Stopped(stop) if stop != Stop::Event(libc::PTRACE_EVENT_EXEC) => {}
+            _ => memory::forget(),
         }
     }
 

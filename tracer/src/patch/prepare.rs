@@ -10,7 +10,7 @@ use super::{
     function::{Memory, Paged},
     inject::{self, Injected},
     memory::{Code, write_data},
-    rewrite::{code_of_file, is_of_file},
+    rewrite::{Others, code_of_file, is_of_file},
     space::{Block, Due, Passing, Site, Space},
     stub::{Sort, Stub},
 };
@@ -76,11 +76,8 @@ impl Patcher {
         if space.seen.is_empty() {
             return;
         }
-        if space.code.is_none() {
-            space.code = procfs::code(tid).ok();
-        }
         let seen = std::mem::take(&mut space.seen);
-        let Some(code) = &space.code else { return };
+        let Some(code) = space.code(tid) else { return };
         let shown = self.shown.entry(program).or_default();
         for place in seen {
             shown.add(code, place);
@@ -127,12 +124,15 @@ impl Patcher {
     pub(super) fn prepare_for_child(&mut self, tid: i32, process: i32, recorder: &mut Recorder) {
         let shown = recorder.runs(process).and_then(|program| self.shown.get(&program));
         let additions = shown.map_or(0, |shown| shown.additions);
-        let is_alone = recorder.threads_of(process).len() == 1;
-        let Some(space) = self.space(process) else { return };
-        let is_open = space.opened && !space.closed && space.guest.is_none() && !space.loading;
-        if !is_open || !is_alone || space.members.len() > 1 || space.additions == additions {
+        let is_new = |space: &mut Space| {
+            space.additions != additions && space.opened && !space.closed && !space.loading
+        };
+        if !self.space(process).is_some_and(is_new)
+            || self.others(process, recorder) == Others::Running
+        {
             return;
         }
+        let Some(space) = self.space(process) else { return };
         let first = space.blocks.len();
         space.prepared.clear();
         self.install(tid, process, recorder);
@@ -153,11 +153,10 @@ impl Patcher {
         let space = self.spaces.get_mut(self.of.get(&process)?)?;
         let shown = self.shown.get(&recorder.runs(process)?)?;
         let files = code.iter().filter(|mapping| is_of_file(mapping));
-        let files: Vec<&Mapping> =
-            files.filter(|mapping| space.prepared.insert(mapping.start)).collect();
-        space.additions = shown.additions;
+        let files = files.filter(|mapping| space.prepared.insert(mapping.start));
         let mut places: Vec<(u64, &Sorts)> =
-            files.into_iter().flat_map(|mapping| shown.within(mapping)).collect();
+            files.flat_map(|mapping| shown.within(mapping)).collect();
+        space.additions = shown.additions;
         let mut rewritten = Vec::new();
         places.retain(|(call, sorts)| match space.sites.get(&(call + 2)) {
             Some(&Site::Rewritten(block)) => {

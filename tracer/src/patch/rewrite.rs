@@ -125,10 +125,7 @@ impl Space {
             self.write(tid, others, block)?;
             return self.add(tid, block, sysno, sort);
         }
-        if self.code.is_none() {
-            self.code = procfs::code(tid).ok();
-        }
-        let known = atlas.of(tid, &Of(tid), self.code.as_deref()?, call)?;
+        let known = atlas.of(tid, &Of(tid), self.code(tid)?, call)?;
         let block = self.blocks.len();
         if block as u64 >= area::BLOCKS {
             return None;

@@ -8,7 +8,10 @@ use foldhash::{HashMap, HashSet};
 use model::{Sysno, Text};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use supervisor::{memory, procfs::Mapping};
+use supervisor::{
+    memory,
+    procfs::{self, Mapping},
+};
 
 /// More calls than this nobody makes between two stops: something else wrote there.
 const COUNT_MAX: u64 = 1 << 40;
@@ -150,6 +153,14 @@ impl Space {
         if self.seen.len() < SEEN_MAX {
             self.seen.push((after, sysno, sort.clone()));
         }
+    }
+
+    /// The code of files that is mapped, asked for where that may have changed.
+    pub fn code(&mut self, tid: i32) -> Option<&[Mapping]> {
+        if self.code.is_none() {
+            self.code = procfs::code(tid).ok();
+        }
+        self.code.as_deref()
     }
 
     /// Few ranges, in whole pages, in which everything lies that is rewritten; the others end where they

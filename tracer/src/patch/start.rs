@@ -57,6 +57,7 @@ impl Patcher {
             First::Not => return None,
             First::Ended(wait) => return Some(Made::Ended(wait)),
         }
+        // Whether what is kept back can be written shows below.
         memory::stage(tid);
         self.has_room(tid, process);
         let program = recorder.runs(process);
